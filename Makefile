@@ -1,0 +1,66 @@
+# Every target is short; what it does stands in its `##` line, which `make` prints.
+
+PYTHON ?= python3
+HOST   ?= 127.0.0.1
+PORT   ?= 8000
+CONFIG ?= configs/tiny.yaml
+ARGS   ?=
+
+BIN   := .venv/bin
+STAMP := .venv/.installed
+CODE  := serve_app tests cluster
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test check lint types layers manifests format render constraints clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## create .venv and install the pinned dependencies
+
+# torch goes first and alone, so that a CPU wheel is taken where the environment offers one.
+$(STAMP): pyproject.toml constraints.txt
+	.ci/prerequisites $(PYTHON)
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -c constraints.txt torch setuptools
+	$(BIN)/pip install -c constraints.txt --no-build-isolation -e ".[dev]"
+	@touch $@
+
+serve: $(STAMP)  ## serve CONFIG on PORT (configs/tiny.yaml on 8000)
+	@exec $(BIN)/krea-serve serve --config $(CONFIG) --port $(PORT)
+
+test: $(STAMP)  ## run the whole test suite
+	$(BIN)/pytest $(ARGS)
+
+check: lint types layers manifests  ## everything that is judged without running the product
+
+lint: $(STAMP)  ## style and spelling
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/codespell
+
+types: $(STAMP)  ## mypy, strict
+	$(BIN)/mypy $(CODE)
+
+layers: $(STAMP)  ## who may import whom
+	$(BIN)/lint-imports --no-logo
+
+manifests: $(STAMP)  ## configs/ and cluster/ against Serve's and KubeRay's schemas
+	$(BIN)/python -m cluster.render --check
+	$(BIN)/pytest -q tests/unit/test_manifests.py
+
+format: $(STAMP)  ## rewrite the code in the house style
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+render: $(STAMP)  ## write cluster/rayservice.yaml from configs/krea-8gpu.yaml
+	$(BIN)/python -m cluster.render
+
+constraints: $(STAMP)  ## write constraints.txt from what .venv holds
+	@{ grep '^#' constraints.txt; $(BIN)/pip freeze --all --exclude pip --exclude-editable | sed -E 's/^(torch==[^+]*)\+.*/\1/' | sort -f; } > .venv/constraints.txt
+	mv .venv/constraints.txt constraints.txt
+
+clean:  ## remove .venv and every cache
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,22 @@
+"""Models that the tests of more than one folder load."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def flux_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diffusers directory with FLUX.1's VAE scale, latent channels and guidance embedding."""
+    # Imported late: diffusers takes seconds, and most unit tests need no model.
+    from tests.unit.stages.random_flux import LIKE_FLUX, save_random_flux
+
+    return save_random_flux(LIKE_FLUX, tmp_path_factory.mktemp("like-flux"))
+
+
+@pytest.fixture(scope="session")
+def coarse_flux_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diffusers directory with 32 pixels per latent, fewer channels and no guidance embedding."""
+    from tests.unit.stages.random_flux import LIKE_EMBEDDED, save_random_flux
+
+    return save_random_flux(LIKE_EMBEDDED, tmp_path_factory.mktemp("like-embedded"))
