@@ -1,0 +1,182 @@
+"""What travels between replicas: frozen dataclasses, one for every arrow of the DAG.
+
+Tensors and arrays are on the CPU: a consumer without a GPU must be able to open them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+OutputFormat = Literal["png", "jpeg", "webp"]
+Delivery = Literal["url", "b64_json"]
+
+NUM_SEEDS = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and height of a picture, in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationParams:
+    """One checked request: everything the pipeline needs, nothing of HTTP.
+
+    Attributes:
+        request_id: `req_…`, made once at admission; the same in every retry.
+        prompt: The text, as the client sent it.
+        num_images: How many pictures, at least 1.
+        seed: Of the first picture; picture `i` uses `image_seed(i)`.
+        canvas: The size that is generated: a multiple of the model's own step on each side.
+        output: The size that is delivered, cut or scaled from the canvas.
+        num_inference_steps: Transformer evaluations per picture, at least 1.
+        guidance_scale: The distilled guidance value (not classifier-free guidance).
+        output_format: File format of the delivered picture.
+        output_compression: Encoder quality, 0 to 100 (100 is best); png has none.
+        delivery: Whether the picture is stored for download or returned as bytes.
+    """
+
+    request_id: str
+    prompt: str
+    num_images: int
+    seed: int
+    canvas: Size
+    output: Size
+    num_inference_steps: int
+    guidance_scale: float
+    output_format: OutputFormat
+    output_compression: int
+    delivery: Delivery
+
+    def image_seed(self, index: int) -> int:
+        """Return the seed of picture `index`: that of a request of its own with `seed + index`."""
+        return (self.seed + index) % NUM_SEEDS
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFacts:
+    """What the tokenizer found out about a prompt, for `usage` and `metadata`.
+
+    Attributes:
+        num_tokens: T5 tokens of the prompt that the model read, the end token included.
+        is_truncated: Whether the prompt had more tokens than the model reads.
+    """
+
+    num_tokens: int
+    is_truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PromptEmbeds:
+    """A prompt as the transformer reads it (TextEncoder to Denoiser).
+
+    Attributes:
+        prompt_embeds: T5 hidden states, (1, max_sequence_length, joint_attention_dim).
+        pooled_prompt_embeds: CLIP pooled output, (1, pooled_projection_dim).
+        facts: Carried along the chain, because only its last message is ever awaited.
+    """
+
+    prompt_embeds: torch.Tensor
+    pooled_prompt_embeds: torch.Tensor
+    facts: PromptFacts
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiseParams:
+    """What makes one picture out of a prompt (Pipeline to Denoiser)."""
+
+    request_id: str
+    image_index: int
+    canvas: Size
+    seed: int
+    num_inference_steps: int
+    guidance_scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """A client's picture as the denoiser starts from it (Vae to Denoiser); both parts packed.
+
+    Attributes:
+        image_latents: (1, image_seq_len, 4 * latent_channels).
+        noise: The same shape. It is drawn after the VAE's own sample from one generator, so it
+            comes from where that sample was drawn.
+    """
+
+    image_latents: torch.Tensor
+    noise: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Latents:
+    """A denoised picture, still packed (Denoiser to Vae).
+
+    Attributes:
+        latents: (1, image_seq_len, 4 * latent_channels).
+        canvas: Its size in pixels.
+        facts: Of the prompt.
+    """
+
+    latents: torch.Tensor
+    canvas: Size
+    facts: PromptFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """A decoded picture (Vae to ImageWriter).
+
+    Attributes:
+        array: (height, width, 3) uint8, RGB.
+        facts: Of the prompt.
+    """
+
+    array: np.ndarray
+    facts: PromptFacts
+
+
+@dataclass(frozen=True, slots=True)
+class WriteParams:
+    """How a picture is delivered (Pipeline to ImageWriter)."""
+
+    output: Size
+    output_format: OutputFormat
+    output_compression: int
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenImage:
+    """A finished picture (ImageWriter to the ingress): its file, or the name it is stored under.
+
+    Attributes:
+        output: Size of the file, in pixels.
+        output_format: Its format.
+        content: The file's bytes when it is delivered inside the answer, else None.
+        object_name: Its unguessable name in the image store when delivered as a URL, else None.
+        facts: Of the prompt.
+    """
+
+    output: Size
+    output_format: OutputFormat
+    content: bytes | None
+    object_name: str | None
+    facts: PromptFacts
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationResult:
+    """All pictures of one request, in order."""
+
+    images: tuple[WrittenImage, ...]

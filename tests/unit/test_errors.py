@@ -1,0 +1,69 @@
+"""Every error survives the trip between replicas, and says what the contract says."""
+
+import pickle
+
+import pytest
+
+from serve_app import errors
+from serve_app.errors import KreaServeError, RequestError
+
+EXAMPLES = [
+    errors.InvalidRequestError("Invalid value for 'n': 11. Must be between 1 and 10.", "n"),
+    errors.AuthenticationError(),
+    errors.NotFoundError("No such path."),
+    errors.ModelNotFoundError("Model 'x' not found.", "model"),
+    errors.MethodNotAllowedError("GET only."),
+    errors.PayloadTooLargeError("'image' is larger than 50 MB.", "image"),
+    errors.UnsupportedMediaTypeError("Unsupported content type 'text/xml'."),
+    errors.OverloadedError(retry_after_s=7),
+    errors.DeadlineExceededError("The request did not finish within 240 seconds."),
+    errors.ReplicasExhaustedError(),
+    errors.StageFailedError("denoiser"),
+    errors.ConfigError("no such file"),
+    errors.WeightsError("no such directory"),
+]
+
+
+def leaves(kind: type[KreaServeError]) -> set[type[KreaServeError]]:
+    children = {leaf for child in kind.__subclasses__() for leaf in leaves(child)}
+    return children | ({kind} - {KreaServeError, RequestError, errors.StartError})
+
+
+def test_examples_cover_the_tree() -> None:
+    assert {type(error) for error in EXAMPLES} == leaves(KreaServeError)
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_state_survives_pickling(error: KreaServeError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert vars(copy) == vars(error)
+    assert copy.message == error.message
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (EXAMPLES[0], 400, "INVALID_REQUEST"),
+        (EXAMPLES[1], 401, "AUTHENTICATION_FAILED"),
+        (EXAMPLES[3], 404, "MODEL_NOT_FOUND"),
+        (EXAMPLES[7], 503, "SERVICE_UNAVAILABLE"),
+        (EXAMPLES[8], 504, "TIMEOUT"),
+        (EXAMPLES[9], 502, "ALL_PROVIDERS_EXHAUSTED"),
+        (EXAMPLES[10], 500, "INTERNAL_ERROR"),
+    ],
+)
+def test_status_and_code(error: RequestError, status: int, code: str) -> None:
+    assert (error.status_code, error.code) == (status, code)
+
+
+def test_headers_tell_the_client_what_to_do_next() -> None:
+    assert errors.OverloadedError(retry_after_s=7).headers == {"Retry-After": "7"}
+    assert errors.AuthenticationError().headers == {"WWW-Authenticate": "Bearer"}
+    assert errors.DeadlineExceededError("late").headers == {"x-should-retry": "false"}
+
+
+def test_a_failed_stage_is_named_in_the_log_and_not_to_the_client() -> None:
+    error = errors.StageFailedError("denoiser")
+    assert error.stage == "denoiser"
+    assert "denoiser" not in error.message
