@@ -48,10 +48,12 @@ class StorageConfig(Config):
     Attributes:
         directory: A folder every ingress and image-writer replica can reach.
         ttl_s: Seconds a picture can be downloaded.
+        sweep_period_s: Seconds between two rounds of deleting what has expired.
     """
 
     directory: Path = Path.home() / ".cache" / "krea-serve" / "media"
     ttl_s: PositiveSeconds = 3600
+    sweep_period_s: PositiveSeconds = 300
 
 
 class ApiConfig(Config):
