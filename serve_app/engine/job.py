@@ -1,0 +1,136 @@
+"""One picture being denoised: everything the engine keeps of it between two steps."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from serve_app.diffusion.euler import scale_noise
+from serve_app.diffusion.latents import (
+    LatentShape,
+    cpu_generator,
+    draw_noise,
+    latent_image_ids,
+    pack_latents,
+)
+from serve_app.diffusion.masks import Repaint, pack_mask
+from serve_app.diffusion.schedule import Schedule, build_schedule
+from serve_app.messages import DenoiseParams, EncodedImage, PromptEmbeds, Size
+from serve_app.stages.transformer import TransformerStage
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One picture; its tensors lie on the transformer's device, in its dtype.
+
+    Attributes:
+        name: For the log.
+        prompt_embeds: (1, max_sequence_length, joint_attention_dim).
+        pooled_prompt_embeds: (1, pooled_projection_dim).
+        guidance_scale: The distilled guidance value.
+        schedule: The steps it takes.
+        latent_image_ids: (image_seq_len, 3).
+        latents: Where it stands, (1, image_seq_len, 4 * latent_channels).
+        repaint: Of an inpainting.
+        num_steps_done: Steps behind it.
+        future: Its final latents, on the CPU.
+        on_step: Is told the steps done and the steps in all, from the engine's thread.
+    """
+
+    name: str
+    prompt_embeds: torch.Tensor
+    pooled_prompt_embeds: torch.Tensor
+    guidance_scale: float
+    schedule: Schedule
+    latent_image_ids: torch.Tensor
+    latents: torch.Tensor
+    repaint: Repaint | None = None
+    num_steps_done: int = 0
+    future: Future[torch.Tensor] = field(default_factory=Future)
+    on_step: OnStep | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no step is left."""
+        return self.num_steps_done == self.schedule.num_steps
+
+
+def text_to_image_job(
+    transformer: TransformerStage, prompt: PromptEmbeds, params: DenoiseParams
+) -> Job:
+    """Return the job of a new picture; its noise is drawn from `params.seed`.
+
+    Raises:
+        InvalidRequestError: The canvas does not fit the model.
+    """
+    shape = _latent_shape(transformer, params.canvas)
+    noise = draw_noise(shape, cpu_generator(params.seed), transformer.dtype)
+    schedule = _schedule(transformer, params, shape)
+    return _job(transformer, prompt, params, schedule, shape, pack_latents(noise))
+
+
+def image_to_image_job(
+    transformer: TransformerStage,
+    prompt: PromptEmbeds,
+    params: DenoiseParams,
+    image: EncodedImage,
+    strength: float,
+    mask: np.ndarray | None = None,
+) -> Job:
+    """Return the job of a changed picture; `params.seed` is already spent on `image`.
+
+    Args:
+        transformer: That will run the job.
+        prompt: What the picture shows.
+        params: What to make.
+        image: The picture it starts from, at the size of the canvas.
+        strength: How much of it is lost, over 0 up to 1.
+        mask: (height, width) uint8: only what is 128 and above is painted anew.
+
+    Raises:
+        InvalidRequestError: The canvas does not fit the model.
+    """
+    shape = _latent_shape(transformer, params.canvas)
+    schedule = _schedule(transformer, params, shape, strength)
+    image_latents = transformer.to_device(image.image_latents)
+    noise = transformer.to_device(image.noise)
+    latents = scale_noise(image_latents, noise, schedule.sigmas[0])
+    job = _job(transformer, prompt, params, schedule, shape, latents)
+    if mask is not None:
+        packed_mask = transformer.to_device(pack_mask(mask, shape, transformer.dtype))
+        job.repaint = Repaint(packed_mask, image_latents, noise)
+    return job
+
+
+def _latent_shape(transformer: TransformerStage, canvas: Size) -> LatentShape:
+    return LatentShape.of(canvas, transformer.vae_scale_factor, transformer.num_latent_channels)
+
+
+def _schedule(
+    transformer: TransformerStage, params: DenoiseParams, shape: LatentShape, strength: float = 1.0
+) -> Schedule:
+    config, num_steps = transformer.scheduler_config, params.num_inference_steps
+    return build_schedule(config, shape.image_seq_len, num_steps, strength).to(transformer.device)
+
+
+def _job(
+    transformer: TransformerStage,
+    prompt: PromptEmbeds,
+    params: DenoiseParams,
+    schedule: Schedule,
+    shape: LatentShape,
+    latents: torch.Tensor,
+) -> Job:
+    return Job(
+        name=f"{params.request_id}/{params.image_index}",
+        prompt_embeds=transformer.to_device(prompt.prompt_embeds),
+        pooled_prompt_embeds=transformer.to_device(prompt.pooled_prompt_embeds),
+        guidance_scale=params.guidance_scale,
+        schedule=schedule,
+        latent_image_ids=transformer.to_device(latent_image_ids(shape, transformer.dtype)),
+        latents=transformer.to_device(latents),
+    )

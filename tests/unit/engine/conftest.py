@@ -1,0 +1,36 @@
+"""A real transformer, and jobs for it that need no text encoder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from serve_app.engine.job import Job, text_to_image_job
+from serve_app.messages import DenoiseParams, PromptEmbeds, PromptFacts, Size
+from serve_app.stages.transformer import TransformerStage
+from tests.unit.stages.random_flux import MAX_SEQUENCE_LENGTH, WIDTH
+
+MakeJob = Callable[..., Job]
+
+SMALL = Size(32, 48)
+
+
+@pytest.fixture(scope="session")
+def transformer(flux_directory: Path) -> TransformerStage:
+    return TransformerStage.load(flux_directory, torch.float32, torch.device("cpu"))
+
+
+@pytest.fixture
+def make_job(transformer: TransformerStage) -> MakeJob:
+    def make_job(seed: int = 0, num_steps: int = 4, canvas: Size = SMALL) -> Job:
+        generator = torch.Generator().manual_seed(seed)
+        embeds = PromptEmbeds(
+            prompt_embeds=torch.randn(1, MAX_SEQUENCE_LENGTH, WIDTH, generator=generator),
+            pooled_prompt_embeds=torch.randn(1, WIDTH, generator=generator),
+            facts=PromptFacts(num_tokens=3, is_truncated=False),
+        )
+        params = DenoiseParams(f"req_{seed}", 0, canvas, seed, num_steps, 4.5)
+        return text_to_image_job(transformer, embeds, params)
+
+    return make_job

@@ -1,0 +1,225 @@
+"""The engine's promises: every job is answered, alone, and a cancelled one leaves at once."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, wait
+from functools import partial
+
+import pytest
+import torch
+
+from serve_app.engine.engine import Engine
+from serve_app.engine.job import Job
+from serve_app.engine.runner import Runner
+from serve_app.errors import StageFailedError
+from serve_app.stages.transformer import TransformerStage
+from tests.unit.engine.conftest import MakeJob
+
+# Far more than any wait here takes: a test that hangs fails with a name.
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def engine(transformer: TransformerStage) -> Iterator[Engine]:
+    engine = Engine(transformer)
+    yield engine
+    engine.close()
+
+
+class Gate:
+    """An `on_step` that stops the engine after a job's first step until it is opened."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+        self._reached = threading.Event()
+        self._opened = threading.Event()
+
+    def __call__(self, num_done: int, num_steps: int) -> None:
+        self.told.append((num_done, num_steps))
+        self._reached.set()
+        assert self._opened.wait(PATIENCE_S)
+
+    def wait(self) -> None:
+        assert self._reached.wait(PATIENCE_S)
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+def solo(transformer: TransformerStage, job: Job) -> torch.Tensor:
+    runner = Runner(transformer)
+    while not job.is_done:
+        runner.step(job)
+    return job.latents
+
+
+def test_jobs_submitted_together_equal_jobs_run_alone(
+    engine: Engine, transformer: TransformerStage, make_job: MakeJob
+) -> None:
+    futures = [engine.submit(make_job(seed, num_steps=seed + 2)) for seed in range(4)]
+    for seed, future in enumerate(futures):
+        latents = future.result(PATIENCE_S)
+        assert torch.equal(latents, solo(transformer, make_job(seed, num_steps=seed + 2)))
+
+
+def test_jobs_from_many_threads_are_all_answered(engine: Engine, make_job: MakeJob) -> None:
+    futures: list[Future[torch.Tensor]] = []
+    threads = [
+        threading.Thread(target=lambda: futures.append(engine.submit(make_job(num_steps=1))))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    latents = [future.result(PATIENCE_S) for future in futures]
+    assert len(latents) == 8
+    assert all(torch.equal(latents[0], other) for other in latents)
+
+
+def test_progress_is_told_in_order(engine: Engine, make_job: MakeJob) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    def tell(name: str, num_done: int, num_steps: int) -> None:
+        told.append((name, num_done, num_steps))
+
+    engine.submit(make_job(num_steps=3), partial(tell, "first"))
+    engine.submit(make_job(num_steps=2), partial(tell, "second")).result(PATIENCE_S)
+    first = [("first", done, 3) for done in (1, 2, 3)]
+    second = [("second", done, 2) for done in (1, 2)]
+    assert told == first + second
+
+
+def test_a_cancelled_job_leaves_before_its_next_step(engine: Engine, make_job: MakeJob) -> None:
+    gate, job = Gate(), make_job(num_steps=28)
+    future = engine.submit(job, gate)
+    gate.wait()
+    assert future.cancel()
+    gate.open()
+    engine.submit(make_job(num_steps=1)).result(PATIENCE_S)
+    assert gate.told == [(1, 28)]
+    assert job.num_steps_done == 1
+    assert future in wait([future], timeout=0).done
+    with pytest.raises(CancelledError):
+        future.result(PATIENCE_S)
+
+
+def test_a_cancelled_job_that_waits_never_starts(engine: Engine, make_job: MakeJob) -> None:
+    gate, waiting = Gate(), make_job()
+    engine.submit(make_job(), gate)
+    gate.wait()
+    assert engine.submit(waiting).cancel()
+    last = engine.submit(make_job(num_steps=1))
+    gate.open()
+    last.result(PATIENCE_S)
+    assert waiting.num_steps_done == 0
+
+
+def test_a_job_cancelled_in_its_last_step_is_not_delivered(
+    engine: Engine, make_job: MakeJob
+) -> None:
+    gate = Gate()
+    future = engine.submit(make_job(num_steps=1), gate)
+    gate.wait()
+    assert future.cancel()
+    gate.open()
+    engine.submit(make_job(num_steps=1)).result(PATIENCE_S)
+    assert engine.is_alive
+    assert future.cancelled()
+
+
+async def test_cancelling_an_awaiting_task_cancels_the_job(
+    engine: Engine, make_job: MakeJob
+) -> None:
+    gate, job = Gate(), make_job(num_steps=28)
+
+    async def denoise() -> torch.Tensor:
+        return await asyncio.wrap_future(engine.submit(job, gate))
+
+    task = asyncio.create_task(denoise())
+    await asyncio.to_thread(gate.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.open()
+    await asyncio.wrap_future(engine.submit(make_job(num_steps=1)))
+    assert job.num_steps_done == 1
+
+
+def wrong_width(job: Job) -> None:
+    job.prompt_embeds = job.prompt_embeds[..., :5]
+
+
+def not_finite(job: Job) -> None:
+    job.prompt_embeds = job.prompt_embeds * float("nan")
+
+
+@pytest.mark.parametrize("break_job", [wrong_width, not_finite])
+def test_a_failing_job_fails_alone(
+    engine: Engine,
+    transformer: TransformerStage,
+    make_job: MakeJob,
+    caplog: pytest.LogCaptureFixture,
+    break_job: Callable[[Job], None],
+) -> None:
+    broken = make_job(1)
+    break_job(broken)
+    before, failing, after = [engine.submit(job) for job in (make_job(0), broken, make_job(2))]
+    with pytest.raises(StageFailedError) as failure:
+        failing.result(PATIENCE_S)
+    assert failure.value.stage == "denoiser"
+    assert torch.equal(before.result(PATIENCE_S), solo(transformer, make_job(0)))
+    assert torch.equal(after.result(PATIENCE_S), solo(transformer, make_job(2)))
+    assert "job req_1/0 failed" in caplog.text
+    assert engine.is_alive
+
+
+def test_a_callback_that_raises_fails_its_job_alone(engine: Engine, make_job: MakeJob) -> None:
+    def on_step(_done: int, _total: int) -> None:
+        raise RuntimeError("the client's loop is closed")
+
+    failing, after = engine.submit(make_job(), on_step), engine.submit(make_job())
+    with pytest.raises(StageFailedError):
+        failing.result(PATIENCE_S)
+    assert after.result(PATIENCE_S).isfinite().all()
+
+
+def test_closing_answers_the_jobs_that_are_left(engine: Engine, make_job: MakeJob) -> None:
+    gate = Gate()
+    running, waiting = engine.submit(make_job(), gate), engine.submit(make_job())
+    gate.wait()
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    while engine.is_alive:
+        closing.join(0.01)
+    gate.open()
+    closing.join(PATIENCE_S)
+    for future in (running, waiting):
+        with pytest.raises(StageFailedError):
+            future.result(PATIENCE_S)
+
+
+def test_a_closed_engine_takes_no_jobs(engine: Engine, make_job: MakeJob) -> None:
+    alive = [engine.is_alive]
+    engine.close()
+    engine.close()
+    alive.append(engine.is_alive)
+    assert alive == [True, False]
+    with pytest.raises(StageFailedError):
+        engine.submit(make_job())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_loop_that_dies_answers_its_jobs_and_says_so(
+    engine: Engine, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pick() -> list[Job]:
+        raise RuntimeError("a bug in the scheduler")
+
+    monkeypatch.setattr(engine._scheduler, "pick", pick)
+    with pytest.raises(StageFailedError):
+        engine.submit(make_job()).result(PATIENCE_S)
+    assert not engine.is_alive
+    with pytest.raises(StageFailedError):
+        engine.submit(make_job())
