@@ -1,0 +1,58 @@
+"""The `krea-serve` command."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serve_app.errors import KreaServeError
+
+app = typer.Typer(
+    help="FLUX.1 Krea [dev] behind the OpenAI images API, on your own machines.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # it would read "[dev]" as markup
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def serve(
+    config: Annotated[Path, typer.Option(help="A Serve config file.")] = Path("configs/tiny.yaml"),
+    port: Annotated[int | None, typer.Option(help="HTTP port; the file's own by default.")] = None,
+) -> None:
+    """Serve one configuration on this machine, with a Ray of its own, until Ctrl-C."""
+    # Ray and torch take seconds to import; `krea-serve --help` must not.
+    from serve_app.serve_command import serve_until_interrupted
+
+    with one_line_errors():
+        serve_until_interrupted(config, port)
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="png, jpeg or webp file.")],
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT or W:H.")] = "1024x1024",
+    seed: Annotated[int | None, typer.Option(help="Random by default.")] = None,
+    steps: Annotated[int, typer.Option(help="Transformer evaluations.", min=1, max=50)] = 28,
+    guidance_scale: Annotated[float, typer.Option(min=0, max=20)] = 4.5,
+    model: Annotated[str, typer.Option(help="A diffusers directory of FLUX.1.")] = "embedded",
+) -> None:
+    """Generate one picture in this process, without a server."""
+    from serve_app.generate_command import generate_file
+
+    with one_line_errors():
+        generate_file(prompt, output, size, seed, steps, guidance_scale, model)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End with exit code 1 and one line, where the project itself can say what is wrong."""
+    try:
+        yield
+    except KreaServeError as error:
+        typer.echo(f"krea-serve: {error.message}", err=True)
+        raise typer.Exit(1) from error

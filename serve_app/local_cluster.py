@@ -1,0 +1,158 @@
+"""One application on a Ray of its own on this machine: what `krea-serve serve` runs.
+
+It deploys through a Serve config file, as a cluster does, because some options (an
+application-level autoscaling policy) are read from nowhere else. It never joins a Ray that
+already runs, listens where the config says, and takes its Ray down with it.
+"""
+
+import logging
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import ray
+import yaml
+from pydantic import ValidationError
+from ray import serve
+from ray.serve._private.api import serve_start
+from ray.serve._private.common import ReplicaState
+from ray.serve.schema import (
+    ApplicationStatus,
+    ApplicationStatusOverview,
+    ServeDeploySchema,
+)
+
+from serve_app.config import AppConfig
+from serve_app.errors import ConfigError, StartError
+from serve_app.model_facts import read_model_facts
+from serve_app.weight_files import check_weight_files
+
+LOOPBACK = "127.0.0.1"
+ReplicaCounts = dict[str, tuple[int, int]]
+
+POLL_S = 0.2
+OBJECT_STORE_BYTES = 256 * 1024 * 1024
+
+
+def read_config(path: Path, port: int | None) -> ServeDeploySchema:
+    """Return a checked Serve config file, with its HTTP port replaced if `port` is given.
+
+    Raises:
+        StartError: In one line: the file, its `args` or the model they name cannot be served.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        schema = ServeDeploySchema.model_validate(document)
+        configs = [AppConfig.model_validate(app.args) for app in schema.applications]
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_line(error)}") from error
+    for config in configs:
+        read_model_facts(config.model.directory)
+        check_weight_files(config.model.directory)
+    if port is not None:
+        schema.http_options.port = port
+    return schema
+
+
+def first_line(error: ValidationError) -> str:
+    """Return pydantic's first finding as `field: rule (value)`."""
+    finding = error.errors()[0]
+    field = ".".join(str(part) for part in finding["loc"])
+    return f"{field}: {finding['msg']} (got {finding['input']!r})"
+
+
+@contextmanager
+def local_ray() -> Iterator[Path]:
+    """Run a Ray of our own on loopback for the length of the block; yields its log folder."""
+    # Ray's sockets live below it, and a socket's path may have 107 bytes: so not in TMPDIR.
+    temp_dir = Path(tempfile.mkdtemp(prefix="krea-serve-", dir="/tmp"))
+    try:
+        ray.init(
+            address="local",
+            namespace="serve",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=OBJECT_STORE_BYTES,
+            _node_ip_address=LOOPBACK,
+            _temp_dir=str(temp_dir),
+        )
+        yield temp_dir / "session_latest" / "logs"
+    finally:
+        ray.shutdown()
+        shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise a StartError when something else already listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+@contextmanager
+def deployed(schema: ServeDeploySchema) -> Iterator[None]:
+    """Submit a config file to this Ray; on the way out, drain its applications."""
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    client = serve_start(
+        http_options=schema.http_options.model_dump(),
+        proxy_location=schema.proxy_location,
+        global_logging_config=schema.logging_config,
+    )
+    try:
+        client.deploy_apps(schema)
+        yield
+    finally:
+        # Not `serve.shutdown`: it ends the controller under its own call, and Ray complains.
+        # What is not drained when its minute is over ends with our Ray.
+        with suppress(TimeoutError):
+            client.delete_apps([app.name for app in schema.applications])
+
+
+def start_progress(app_name: str) -> Iterator[ReplicaCounts]:
+    """Yield `deployment -> (running replicas, all replicas)` until the application runs.
+
+    Raises:
+        StartError: It cannot be deployed; the message is one line.
+    """
+    while True:
+        overview = serve.status().applications.get(app_name)
+        if overview is not None:
+            yield replica_counts(overview)
+            if overview.status == ApplicationStatus.RUNNING:
+                return
+            raise_if_failed(overview)
+        time.sleep(POLL_S)
+
+
+def replica_counts(overview: ApplicationStatusOverview) -> ReplicaCounts:
+    """Return `deployment -> (running replicas, all replicas)`."""
+    return {
+        name: (states.get(ReplicaState.RUNNING, 0), sum(states.values()))
+        for name, deployment in overview.deployments.items()
+        for states in [deployment.replica_states]
+    }
+
+
+def raise_if_failed(overview: ApplicationStatusOverview) -> None:
+    """Raise a StartError with the last line of what failed."""
+    if overview.status == ApplicationStatus.DEPLOY_FAILED:
+        causes = [overview.message, *(d.message for d in overview.deployments.values())]
+        raise StartError(f"the application cannot be deployed: {last_line(causes)}")
+
+
+def last_line(messages: list[str]) -> str:
+    """Return the last line that is not empty: of a traceback, the error itself."""
+    lines = [line.strip() for message in messages for line in message.splitlines()]
+    return next((line for line in reversed(lines) if line), "no reason was given")

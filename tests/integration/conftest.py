@@ -1,0 +1,45 @@
+"""One real application for all integration tests: own Ray, own port, the embedded model."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serve_app.local_cluster import deployed, local_ray, read_config, start_progress
+
+CONFIG = Path(__file__).parents[2] / "configs" / "tiny.yaml"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running krea-serve and the folder of its logs."""
+
+    url: str
+    logs: Path
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    schema = read_config(CONFIG, free_port())
+    app = schema.applications[0]
+    app.args = app.args | {"storage": {"directory": str(tmp_path_factory.mktemp("media"))}}
+    with local_ray() as logs, deployed(schema):
+        for _ in start_progress(app.name):
+            pass
+        yield Server(f"http://127.0.0.1:{schema.http_options.port}", logs)
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=120) as http:
+        yield http
