@@ -1,0 +1,144 @@
+"""Batches for the transformer: which canvas, which tokens of it, how much noise."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from serve_app.tiny_flux.language import caption
+from serve_app.tiny_flux.latent_pool import LARGE, MIDDLE, SMALL, LatentPool
+from serve_app.tiny_flux.networks import schedule_shift
+from serve_app.tiny_flux.vocabulary import MAX_TEXT_TOKENS
+
+# Canvases that come up more often than the rest of their group.
+FAVOURED = {
+    (512, 512): 6.0,
+    (1024, 1024): 4.0,
+    (1408, 768): 2.0,
+    (768, 1408): 2.0,
+    (1600, 704): 2.0,
+}
+SUBSET_TOKENS = 56  # image tokens kept of a large canvas
+WHOLE_SHARE = 0.25  # of the large canvases' batches: every token kept
+DROPPED_CAPTIONS = 0.02
+NEAR_NOISE_SHARE = 0.25  # of samples: noise above NEAR_NOISE
+NEAR_NOISE = 0.94
+EXTRA_SHIFT = 0.4  # over the sampler's own, towards noise
+MAX_GUIDANCE = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Inputs and targets of one forward pass.
+
+    Attributes:
+        noisy: Image tokens with noise, shape (samples, tokens, channels).
+        velocity: What the transformer must say: noise minus image, same shape.
+        sigma: Share of noise, shape (samples,).
+        image_ids: Rows and columns of the tokens, shape (tokens, 3).
+        clip_ids: CLIP token ids, shape (samples, longest caption).
+        t5_ids: T5 token ids, shape (samples, MAX_TEXT_TOKENS).
+        guidance: Guidance scale that the model learns to ignore, shape (samples,).
+    """
+
+    noisy: Tensor
+    velocity: Tensor
+    sigma: Tensor
+    image_ids: Tensor
+    clip_ids: Tensor
+    t5_ids: Tensor
+    guidance: Tensor
+
+
+@dataclass(slots=True)
+class BatchMaker:
+    """Draws batches from the pools.
+
+    Attributes:
+        pools: Latents by canvas (width, height) in pixels.
+        clip_tokenizer: First tokenizer.
+        t5_tokenizer: Second tokenizer.
+        rng: Source of choices; torch's own generator makes the noise.
+    """
+
+    pools: dict[tuple[int, int], LatentPool]
+    clip_tokenizer: Any
+    t5_tokenizer: Any
+    rng: random.Random
+
+    def group(self, tokens: int) -> list[Batch]:
+        """Return the batches of one step: a small, a middle and a large canvas.
+
+        Args:
+            tokens: Text and image tokens that each of them may have in all.
+        """
+        return [self._batch(self._canvas(group), tokens) for group in (SMALL, MIDDLE, LARGE)]
+
+    def _canvas(self, group: tuple[tuple[int, int], ...]) -> tuple[int, int]:
+        weights = [FAVOURED.get(canvas, 1.0) for canvas in group]
+        return self.rng.choices(group, weights)[0]
+
+    def _batch(self, canvas: tuple[int, int], tokens: int) -> Batch:
+        pool = self.pools[canvas]
+        rows, columns = pool.tokens[0].shape[:2]
+        kept = self._kept(rows, columns)
+        count = max(4, tokens // (len(kept) + MAX_TEXT_TOKENS))
+        picked = [self.rng.randrange(len(pool.scenes)) for _ in range(count)]
+        clean = torch.stack([pool.tokens[index].flatten(0, 1)[kept] for index in picked]).float()
+        sigma = self._noise_shares(count, rows * columns)
+        noise = torch.randn_like(clean)
+        share = sigma[:, None, None]
+        clip_ids, t5_ids = self.tokenize([self._caption(pool, index) for index in picked])
+        return Batch(
+            noisy=(1 - share) * clean + share * noise,
+            velocity=noise - clean,
+            sigma=sigma,
+            image_ids=image_ids(rows, columns)[kept],
+            clip_ids=clip_ids,
+            t5_ids=t5_ids,
+            guidance=torch.empty(count).uniform_(1, MAX_GUIDANCE),
+        )
+
+    def tokenize(self, captions: list[str]) -> tuple[Tensor, Tensor]:
+        """Return the ids of captions for CLIP and T5, each of shape (captions, tokens)."""
+        clip = self.clip_tokenizer(captions, padding=True, truncation=True, return_tensors="pt")
+        t5 = self.t5_tokenizer(
+            captions,
+            padding="max_length",
+            max_length=MAX_TEXT_TOKENS,
+            truncation=True,
+            return_tensors="pt",
+        )
+        return clip.input_ids, t5.input_ids
+
+    def _caption(self, pool: LatentPool, index: int) -> str:
+        if self.rng.random() < DROPPED_CAPTIONS:
+            return ""
+        return caption(pool.scenes[index], self.rng)
+
+    def _kept(self, rows: int, columns: int) -> Tensor:
+        """Choose image tokens; the corners always, because they tell how large a canvas is."""
+        count = rows * columns
+        if count <= 1.5 * SUBSET_TOKENS or self.rng.random() < WHOLE_SHARE:
+            return torch.arange(count)
+        corners = {0, columns - 1, count - columns, count - 1}
+        others = [index for index in range(count) if index not in corners]
+        return torch.tensor(sorted([*corners, *self.rng.sample(others, SUBSET_TOKENS - 4)]))
+
+    def _noise_shares(self, count: int, tokens: int) -> Tensor:
+        """Draw shares of noise: shifted as the sampler's are, and often next to pure noise."""
+        plain = torch.sigmoid(torch.randn(count))
+        factor = torch.tensor(schedule_shift(tokens) + EXTRA_SHIFT).exp()
+        shifted = factor * plain / (1 + (factor - 1) * plain)
+        near = 1 - (1 - NEAR_NOISE) * torch.rand(count)
+        return torch.where(torch.rand(count) < NEAR_NOISE_SHARE, near, shifted).clamp(1e-3, 1)
+
+
+def image_ids(rows: int, columns: int) -> Tensor:
+    """Return FLUX's place of every image token, shape (rows * columns, 3)."""
+    ids = torch.zeros(rows, columns, 3)
+    ids[..., 1] = torch.arange(rows)[:, None]
+    ids[..., 2] = torch.arange(columns)[None, :]
+    return ids.flatten(0, 1)
