@@ -33,7 +33,7 @@ def _expected_files(folder: Path) -> set[Path]:
     for index in folder.glob("*.safetensors.index.json"):
         try:
             shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(f"{index} is not an index of shards") from error
         files |= {folder / shard for shard in shards}
     return files

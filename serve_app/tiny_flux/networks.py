@@ -1,6 +1,7 @@
 """The text encoders and the transformer: FLUX's own classes, made small."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -76,6 +77,16 @@ def build_networks(clip_tokenizer: Any, t5_tokenizer: Any) -> Networks:
     with torch.no_grad():
         _start_quiet(networks)
     return networks
+
+
+def load_networks(directory: Path) -> Networks:
+    """Return the networks of a diffusers directory, in float32."""
+    dtype = torch.float32
+    return Networks(
+        CLIPTextModel.from_pretrained(directory / "text_encoder", dtype=dtype),
+        T5EncoderModel.from_pretrained(directory / "text_encoder_2", dtype=dtype),
+        FluxTransformer2DModel.from_pretrained(directory / "transformer", dtype=dtype),
+    )
 
 
 def build_scheduler() -> FlowMatchEulerDiscreteScheduler:

@@ -1,5 +1,6 @@
 """Train the transformer and both text encoders together, by flow matching."""
 
+import json
 import logging
 import random
 import signal
@@ -15,7 +16,7 @@ from serve_app.tiny_flux.averaging import average_into
 from serve_app.tiny_flux.batches import Batch, BatchMaker
 from serve_app.tiny_flux.latent_pool import PoolReader
 from serve_app.tiny_flux.muon import Muon
-from serve_app.tiny_flux.networks import Networks, build_networks
+from serve_app.tiny_flux.networks import Networks, build_networks, load_networks
 from serve_app.tiny_flux.vocabulary import build_clip_tokenizer, build_t5_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,15 @@ class FluxTrainer:
         self._maker = BatchMaker(self._reader.pools, clip_tokenizer, t5_tokenizer, self._rng)
         if run.state_file.exists():
             self._load()
+
+    def adopt(self, weights: Path) -> None:
+        """Start from a model that was exported: its networks and its past, fresh optimisers."""
+        shipped = load_networks(weights).module().state_dict()
+        self._module.load_state_dict(shipped)
+        self._average = {name: value.clone() for name, value in shipped.items()}
+        record = json.loads((weights / "training.json").read_text(encoding="utf-8"))
+        self._progress = Progress(record["steps"], record["samples"], record["wall_seconds"])
+        self._save(self._run.state_file)
 
     def train(self) -> None:
         """Train for the run's time, or until asked to stop by SIGTERM."""

@@ -22,8 +22,8 @@ def test_a_picture_of_the_size_and_format_asked_for(tmp_path: Path) -> None:
     ended = generate(PROMPT, "-o", file, "--size", "300x260", "--steps", "3", "--seed", "1")
     assert ended.returncode == 0, ended.stderr
     assert "3/3" in ended.stderr
-    picture = Image.open(file)
-    assert (picture.format, picture.size) == ("JPEG", (300, 260))
+    with Image.open(file) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (300, 260))
 
 
 def test_a_seed_is_a_picture(tmp_path: Path) -> None:
@@ -31,7 +31,8 @@ def test_a_seed_is_a_picture(tmp_path: Path) -> None:
     for seed in ("1", "1", "2"):
         file = tmp_path / "out.png"
         assert generate(PROMPT, "-o", file, "--size", "256x256", "--seed", seed).returncode == 0
-        pictures.append(np.asarray(Image.open(file)))
+        with Image.open(file) as picture:
+            pictures.append(np.asarray(picture))
     assert np.array_equal(pictures[0], pictures[1])
     assert not np.array_equal(pictures[0], pictures[2])
 

@@ -36,14 +36,23 @@ class Command:
         )
         self.lines: list[str] = []
         self._ready = threading.Event()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line.rstrip())
-            if "curl" in line:
-                self._ready.set()
+        with self.process.stderr as stderr:
+            for line in stderr:
+                self.lines.append(line.rstrip())
+                if "curl" in line:
+                    self._ready.set()
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever the test came to."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
 
     def wait_until_ready(self) -> None:
         assert self._ready.wait(START_S), self.lines
@@ -63,8 +72,7 @@ def port() -> int:
 def command(port: int) -> Iterator[Command]:
     started = Command("--port", str(port), KREA_SERVE_API_KEY="secret")
     yield started
-    if started.process.poll() is None:
-        started.process.kill()
+    started.end()
 
 
 def test_from_start_to_ctrl_c(command: Command, port: int) -> None:

@@ -67,7 +67,7 @@ def test_the_served_picture_is_diffusers_picture(
     client: httpx.Client, width: int, height: int, steps: int
 ) -> None:
     (served,) = generate(client, size=f"{width}x{height}", num_inference_steps=steps, seed=7)
-    reference = FluxPipeline.from_pretrained(EMBEDDED_MODEL_DIR, torch_dtype=torch.float32)
+    reference = FluxPipeline.from_pretrained(EMBEDDED_MODEL_DIR, dtype=torch.float32)
     reference.set_progress_bar_config(disable=True)
     (expected,) = reference(
         PROMPT,

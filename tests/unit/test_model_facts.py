@@ -22,7 +22,7 @@ def directory(tmp_path: Path) -> Path:
 
 def test_facts_of_the_embedded_model() -> None:
     assert read_model_facts(EMBEDDED_MODEL_DIR) == ModelFacts(
-        canvas_multiple=64, max_sequence_length=32
+        canvas_multiple=64, max_sequence_length=24
     )
 
 
