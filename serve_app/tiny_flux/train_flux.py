@@ -21,7 +21,7 @@ from serve_app.tiny_flux.vocabulary import build_clip_tokenizer, build_t5_tokeni
 
 logger = logging.getLogger(__name__)
 
-MATRIX_RATE = 0.01  # Muon: matrices inside the blocks
+MATRIX_RATE = 0.02  # Muon: matrices inside the blocks
 OTHER_RATE = 2e-3  # AdamW: everything else
 WARM_UP = 50  # steps
 STEPS_PER_CHECKPOINT = 100

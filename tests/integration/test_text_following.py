@@ -2,6 +2,8 @@
 
 import base64
 import io
+import json
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,8 +21,14 @@ from serve_app.tiny_flux.judge import judge
 from serve_app.tiny_flux.language import all_scenes, caption, is_held_out, parse_caption
 
 NUM_PROMPTS = 20
-# Right out of 20, a few below what evaluation.json says of 200.
-BAR = {"background": 19, "color": 18, "shape": 15, "position": 16}
+SIZE = Size(512, 512)
+# What the shipped model was measured to do, less two standard deviations of so few prompts.
+EVALUATION = json.loads((EMBEDDED_MODEL_DIR / "evaluation.json").read_text())["right"][str(SIZE)]
+BAR = {
+    name: NUM_PROMPTS * share - 2 * math.sqrt(NUM_PROMPTS * share * (1 - share))
+    for name, share in EVALUATION.items()
+    if name != "all"
+}
 
 Draw = Callable[[str, int], np.ndarray]
 
@@ -50,7 +58,7 @@ def follows_the_text(right: Counter[str]) -> bool:
 
 def test_the_application_follows_the_text(client: httpx.Client, prompts: list[str]) -> None:
     def draw(prompt: str, seed: int) -> np.ndarray:
-        body = {"prompt": prompt, "seed": seed, "size": "512x512", "response_format": "b64_json"}
+        body = {"prompt": prompt, "seed": seed, "size": str(SIZE), "response_format": "b64_json"}
         answer = client.post("/v1/images/generations", json=body)
         assert answer.status_code == 200, answer.text
         file = base64.b64decode(answer.json()["data"][0]["b64_json"])
@@ -70,9 +78,9 @@ def test_the_same_check_fails_when_the_text_is_cut(
     deaf_pipeline: LocalPipeline, prompts: list[str]
 ) -> None:
     def draw(prompt: str, seed: int) -> np.ndarray:
-        return deaf_pipeline.generate("", Size(512, 512), seed, 28, 4.5).array
+        return deaf_pipeline.generate("", SIZE, seed, 28, 4.5).array
 
     right = num_right(draw, prompts)
     assert not follows_the_text(right), right
-    assert right["background"] < BAR["background"]
-    assert right["color"] < BAR["color"]
+    assert right["background"] < BAR["background"] / 2
+    assert right["color"] < BAR["color"] / 2

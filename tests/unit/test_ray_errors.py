@@ -20,11 +20,12 @@ REPLICA_TRACEBACK = "Traceback: secret/path.py, line 7"
 
 def from_replica(cause: Exception) -> Exception:
     """Return an error as Ray raises it at the caller: a subclass of the cause's own class."""
-    return RayTaskError("denoise", REPLICA_TRACEBACK, cause).as_instanceof_cause()
+    error: Exception = RayTaskError("denoise", REPLICA_TRACEBACK, cause).as_instanceof_cause()
+    return error
 
 
 def upstream_death() -> Exception:
-    error = RayServeException("the upstream call failed")
+    error: Exception = RayServeException("the upstream call failed")
     error.__cause__ = ActorDiedError()
     return error
 
