@@ -37,6 +37,7 @@ def export(folder: Path, directory: Path) -> None:
     pipeline.to(torch.float16).save_pretrained(partial)
     save_clip_tokenizer(pipeline.tokenizer, partial / "tokenizer")
     _name_fast_tokenizer(partial / "model_index.json")
+    _forget_origin(partial / "vae" / "config.json")
     for record in directory.glob("*.json"):
         if record.name != "model_index.json":
             shutil.copy(record, partial)
@@ -67,6 +68,13 @@ def _name_fast_tokenizer(index: Path) -> None:
     document = json.loads(index.read_text(encoding="utf-8"))
     document["tokenizer_2"] = ["transformers", "T5TokenizerFast"]
     index.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _forget_origin(config: Path) -> None:
+    """Drop the folder that a component was loaded from: it says nothing to anybody else."""
+    document = json.loads(config.read_text(encoding="utf-8"))
+    document.pop("_name_or_path", None)
+    config.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str]) -> None:

@@ -25,7 +25,9 @@ EXAMPLES = [
 
 
 def leaves(kind: type[KreaServeError]) -> set[type[KreaServeError]]:
-    children = {leaf for child in kind.__subclasses__() for leaf in leaves(child)}
+    # Ray makes further subclasses while it runs, one for each of our errors that it carried.
+    ours = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+    children = {leaf for child in ours for leaf in leaves(child)}
     return children | ({kind} - {KreaServeError, RequestError, errors.StartError})
 
 
