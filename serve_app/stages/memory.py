@@ -13,7 +13,7 @@ def keep_freed_memory() -> bool:
 
     glibc maps every large tensor anew, and the system clears each of its pages when it is first
     touched. A VAE decode allocates a gigabyte in pieces that live for one operation: at 1024x1024
-    that costs more than the arithmetic (1.2 s against 0.5 s on two cores, embedded model).
+    that costs more than the arithmetic (1.24 s against 0.73 s on two cores, embedded model).
     Threads that exist already keep their arenas, so call this before the stage's thread starts.
 
     Returns:
