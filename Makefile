@@ -1,7 +1,6 @@
 # Every target is short; what it does stands in its `##` line, which `make` prints.
 
 PYTHON ?= python3
-HOST   ?= 127.0.0.1
 PORT   ?= 8000
 CONFIG ?= configs/tiny.yaml
 ARGS   ?=
