@@ -14,10 +14,8 @@ from serve_app.config import ApiConfig, ModelConfig
 from serve_app.errors import ConfigError
 from serve_app.imaging.codecs import encode
 from serve_app.imaging.fit import fit
-from serve_app.local_pipeline import LocalPipeline
 from serve_app.messages import OutputFormat, Size
 from serve_app.model_facts import read_model_facts
-from serve_app.stages.device import place
 from serve_app.weight_files import check_weight_files
 
 FORMATS: dict[str, OutputFormat] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
@@ -47,6 +45,10 @@ def generate_file(
     delivered = parse_size(size)
     canvas = canvas_of(delivered, facts.canvas_multiple)
     chosen_seed = secrets.randbelow(2**32) if seed is None else seed
+
+    # Torch takes seconds to import; what is wrong with the arguments must not wait for it.
+    from serve_app.local_pipeline import LocalPipeline
+    from serve_app.stages.device import place
 
     with LocalPipeline.load(model.directory, *place(model)) as pipeline, step_bar() as on_step:
         pixels = pipeline.generate(
