@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -20,9 +21,9 @@ FAVOURED = {
     (768, 1408): 8.0,
     (1600, 704): 8.0,
 }
+SMALL_SHARE = 0.25  # of steps: a small canvas in the middle one's stead
 SUBSET_TOKENS = 48  # image tokens kept of a large canvas
-NEAR_NOISE_SUBSET_TOKENS = 24  # the same next to pure noise, where tokens tell each other nothing
-WHOLE_SHARE = 0.25  # of the large canvases' batches: every token kept
+WHOLE_SHARE = 0.4  # of the large canvases' batches: every token kept
 DROPPED_CAPTIONS = 0.02
 # The sampler settles where things are in its first steps: many tokens together show a flat
 # colour through nearly pure noise, so only there does the text earn what it must teach.
@@ -72,12 +73,13 @@ class BatchMaker:
     rng: random.Random
 
     def group(self, tokens: int) -> list[Batch]:
-        """Return the batches of one step: a small, a middle and a large canvas.
+        """Return the batches of one step: a small or middle canvas and two large ones.
 
         Args:
             tokens: Text and image tokens that each of them may have in all.
         """
-        return [self._batch(self._canvas(group), tokens) for group in (SMALL, MIDDLE, LARGE)]
+        first = SMALL if self.rng.random() < SMALL_SHARE else MIDDLE
+        return [self._batch(self._canvas(group), tokens) for group in (first, LARGE, LARGE)]
 
     def _canvas(self, group: tuple[tuple[int, int], ...]) -> tuple[int, int]:
         weights = [FAVOURED.get(canvas, 1.0) for canvas in group]
@@ -87,9 +89,8 @@ class BatchMaker:
         pool = self.pools[canvas]
         rows, columns = pool.tokens[0].shape[:2]
         near_noise = self.rng.random() < NEAR_NOISE_SHARE
-        limit = NEAR_NOISE_SUBSET_TOKENS if near_noise else SUBSET_TOKENS
-        kept = self._kept(rows, columns, limit)
-        count = max(4, tokens // (len(kept) + MAX_TEXT_TOKENS))
+        kept = self._kept(rows, columns)
+        count = max(2, tokens // (len(kept) + MAX_TEXT_TOKENS))
         picked = [self.rng.randrange(len(pool.scenes)) for _ in range(count)]
         clean = torch.stack([pool.tokens[index].flatten(0, 1)[kept] for index in picked]).float()
         sigma = _near_noise(count) if near_noise else _sampler_noise(count, rows * columns)
@@ -123,14 +124,24 @@ class BatchMaker:
             return ""
         return caption(pool.scenes[index], self.rng)
 
-    def _kept(self, rows: int, columns: int, limit: int) -> Tensor:
-        """Choose image tokens; the corners always, because they tell how large a canvas is."""
+    def _kept(self, rows: int, columns: int) -> Tensor:
+        """Choose image tokens: all of them, or some with their reflections and the corners.
+
+        A token learns where it is from the places of the others. Symmetric about the canvas's
+        middle, a part of them tells the same middle as all of them do.
+        """
         count = rows * columns
-        if count <= 1.5 * limit or self.rng.random() < WHOLE_SHARE:
+        if count <= 1.5 * SUBSET_TOKENS or self.rng.random() < WHOLE_SHARE:
             return torch.arange(count)
-        corners = {0, columns - 1, count - columns, count - 1}
-        others = [index for index in range(count) if index not in corners]
-        return torch.tensor(sorted([*corners, *self.rng.sample(others, limit - 4)]))
+        quarter = list(product(range((rows + 1) // 2), range((columns + 1) // 2)))
+        chosen = [quarter[0], *self.rng.sample(quarter[1:], SUBSET_TOKENS // 4 - 1)]
+        kept = {
+            row * columns + column
+            for above, left in chosen
+            for row in (above, rows - 1 - above)
+            for column in (left, columns - 1 - left)
+        }
+        return torch.tensor(sorted(kept))
 
 
 def _near_noise(count: int) -> Tensor:

@@ -37,14 +37,14 @@ LARGE = (
 )
 # Pictures of a canvas in one round of encoding: (width, height) to count.
 ROUND = {
-    **dict.fromkeys(SMALL, 100),
-    **dict.fromkeys(MIDDLE, 12),
-    **dict.fromkeys(LARGE, 4),
-    (512, 512): 40,
-    (1024, 1024): 16,
-    (1408, 768): 8,
-    (768, 1408): 8,
-    (1600, 704): 8,
+    **dict.fromkeys(SMALL, 24),
+    **dict.fromkeys(MIDDLE, 4),
+    **dict.fromkeys(LARGE, 2),
+    (512, 512): 48,
+    (1024, 1024): 24,
+    (1408, 768): 14,
+    (768, 1408): 14,
+    (1600, 704): 14,
 }
 PIXELS_AT_ONCE = 2**20
 

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from serve_app.tiny_flux import ranks
+
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -40,7 +42,7 @@ class Muon(torch.optim.Optimizer):
                     update = self._momentum(parameter, group)
                     stacks[tuple(parameter.shape)].append((parameter, update))
             for pairs in stacks.values():
-                updates = orthogonalize(torch.stack([update for _, update in pairs]))
+                updates = ranks.divided(torch.stack([update for _, update in pairs]), orthogonalize)
                 for (parameter, _), update in zip(pairs, updates, strict=True):
                     rows, columns = parameter.shape
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])

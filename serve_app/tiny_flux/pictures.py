@@ -18,8 +18,8 @@ CENTER = {
     "top": (0.5, 0.26),
     "bottom": (0.5, 0.74),
 }
-RADIUS_JITTER = 0.04  # share of the radius
-CENTER_JITTER = 0.012  # share of the canvas's short side
+RADIUS_JITTER = 0.015  # share of the radius
+CENTER_JITTER = 0.004  # share of the canvas's short side
 COLOR_JITTER = 5.0  # levels of 255
 MARGIN = 0.03  # between a shape and the border, share of the short side
 

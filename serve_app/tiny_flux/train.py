@@ -4,7 +4,7 @@
     python -m serve_app.tiny_flux.train vae     --folder STATE --seconds 600
     python -m serve_app.tiny_flux.train latents --folder STATE --seconds 600 --seed 1
     python -m serve_app.tiny_flux.train decoder --folder STATE --seconds 600
-    python -m serve_app.tiny_flux.train flux    --folder STATE --seconds 5000 --decay-seconds 1500
+    torchrun --nproc-per-node 2 -m serve_app.tiny_flux.train flux --folder STATE --seconds 5000
 
 "adopt" makes a STATE of the shipped weights, to train them further with fresh optimisers.
 The last stage goes on from STATE/state.pt if there is one; while it runs, "latents" with another
@@ -20,6 +20,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from serve_app.stages.memory import keep_freed_memory
+from serve_app.tiny_flux import ranks
 from serve_app.tiny_flux.export import WEIGHTS
 from serve_app.tiny_flux.latent_pool import fill_pool
 from serve_app.tiny_flux.train_autoencoder import (
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> None:
         keep_freed_memory()
         fill_pool(folder / "vae", folder / "pool", seconds, seed)
     else:
+        ranks.join()
         FluxTrainer(run).train()
 
 

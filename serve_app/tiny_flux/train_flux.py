@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from serve_app.tiny_flux import ranks
 from serve_app.tiny_flux.averaging import average_into
 from serve_app.tiny_flux.batches import Batch, BatchMaker
 from serve_app.tiny_flux.latent_pool import PoolReader
@@ -94,6 +95,10 @@ class FluxTrainer:
         self._maker = BatchMaker(self._reader.pools, clip_tokenizer, t5_tokenizer, self._rng)
         if run.state_file.exists():
             self._load()
+        # Other pictures and other noise for every run and every process.
+        seed = hash((run.seed, self._progress.step, ranks.rank()))
+        torch.manual_seed(seed)
+        self._rng.seed(seed)
 
     def adopt(self, weights: Path) -> None:
         """Start from a model that was exported: its networks and its past, fresh optimisers."""
@@ -112,7 +117,8 @@ class FluxTrainer:
         start, before, decaying = time.monotonic(), progress.seconds, False
         losses: list[Tensor] = []
         self._reader.refresh()
-        while not stopped and (left := run.seconds - (time.monotonic() - start)) > 0:
+        # Process 0's clock and signals count for all: a step that only some make would hang.
+        while (left := ranks.agreed(0 if stopped else start + run.seconds - time.monotonic())) > 0:
             if run.decay_seconds and left < run.decay_seconds and not decaying:
                 decaying = True
                 self._save(run.folder / "state-before-decay.pt")
@@ -138,7 +144,8 @@ class FluxTrainer:
             losses = (_velocity(self._networks, batch) - batch.velocity).square().mean((1, 2))
             (losses.mean() / len(batches)).backward()
             bands.append(_bands(losses.detach(), batch.sigma))
-            self._progress.samples += len(losses)
+            self._progress.samples += len(losses) * ranks.num_ranks()
+        ranks.average_gradients(self._module.parameters())
         nn.utils.clip_grad_norm_(self._module.parameters(), 1.0)
         for optimiser in self._optimisers:
             optimiser.step()
@@ -147,13 +154,15 @@ class FluxTrainer:
         return torch.stack(bands)
 
     def _report(self, losses: list[Tensor]) -> None:
+        if ranks.rank() > 0:
+            return
         progress = self._progress
         by_group = torch.stack(losses).nanmean(0)
         means = by_group.nanmean(0).tolist()
         progress.lines.append((progress.step, *means))
         logger.info(
             "step %d, %.0f s, %d samples, loss %.4f (low %.4f, middle %.4f, high %.4f; "
-            "small %.4f, medium %.4f, large %.4f)",
+            "small or middle %.4f, large %.4f, %.4f)",
             progress.step,
             progress.seconds,
             progress.samples,
@@ -162,6 +171,8 @@ class FluxTrainer:
         )
 
     def _save(self, path: Path) -> None:
+        if ranks.rank() > 0:
+            return
         state: dict[str, Any] = {
             "module": self._module.state_dict(),
             "average": self._average,
@@ -184,8 +195,6 @@ class FluxTrainer:
         for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self._progress = Progress(*state["progress"])
-        torch.manual_seed(self._run.seed + self._progress.step)
-        self._rng.seed(self._run.seed + self._progress.step)
 
 
 def _velocity(networks: Networks, batch: Batch) -> Tensor:
