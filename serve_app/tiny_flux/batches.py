@@ -17,9 +17,9 @@ from serve_app.tiny_flux.vocabulary import MAX_TEXT_TOKENS
 FAVOURED = {
     (512, 512): 24.0,
     (1024, 1024): 12.0,
-    (1408, 768): 14.0,
-    (768, 1408): 14.0,
-    (1600, 704): 10.0,
+    (1408, 768): 16.0,
+    (768, 1408): 16.0,
+    (1600, 704): 14.0,
 }
 SMALL_SHARE = 0.25  # of steps: a small canvas in the middle one's stead
 SUBSET_TOKENS = 48  # image tokens kept of a large canvas
