@@ -6,13 +6,16 @@ under `deployments:`, in Serve's own words.
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 EMBEDDED_MODEL_DIR = Path(__file__).parent / "tiny_flux" / "weights"
 
 PositiveSeconds = Annotated[float, Field(gt=0)]
+
+BUCKET_URL = r"^(s3|gs|az)://[^/?#]+(/[^?#]*)?$"
+MAX_PRESIGNED_S = 7 * 24 * 3600  # S3 and GCS refuse to serve longer
 
 
 class Config(BaseModel):
@@ -61,7 +64,10 @@ class ApiConfig(Config):
 
     Attributes:
         deadline_s: A request not finished by then is answered 504 and cancelled.
-        max_body_bytes: Of a request without files.
+        max_body_bytes: Of a request, files and data URIs included.
+        max_file_bytes: Of one input image.
+        allow_image_urls: Whether input images may be fetched from the public internet.
+        allow_unchecked_images: Whether a client may switch the safety checker off.
         max_side_px: Of a delivered picture.
         max_images: `n` of one request.
         price_usd: Of one picture, for `metadata.cost`.
@@ -69,11 +75,73 @@ class ApiConfig(Config):
     """
 
     deadline_s: PositiveSeconds = 240
-    max_body_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024
+    max_body_bytes: Annotated[int, Field(gt=0)] = 140 * 10**6
+    max_file_bytes: Annotated[int, Field(gt=0)] = 50 * 10**6
+    allow_image_urls: bool = True
+    allow_unchecked_images: bool = True
     max_side_px: Annotated[int, Field(gt=0)] = 2048
     max_images: Annotated[int, Field(gt=0)] = 10
     price_usd: Annotated[float, Field(ge=0)] = 0.025
     public_base_url: str | None = None
+
+
+class RecordsConfig(Config):
+    """Where keys, the history of requests and idempotent answers are kept.
+
+    Attributes:
+        url: `sqlite:////absolute/path`, for replicas of one machine, or `postgresql://…`. One with
+            a password belongs in the environment, as `KREA_SERVE_DATABASE_URL`, which goes first.
+        require_key: Whether `/v1` asks for a key; it always does when `KREA_SERVE_API_KEY` is set.
+        history_ttl_s: Seconds a request stays in the history.
+        timeout_s: Until the database must have answered. SQLite itself waits 5 s for a lock.
+    """
+
+    url: str = f"sqlite:///{Path.home() / '.local' / 'share' / 'krea-serve' / 'records.db'}"
+    require_key: bool = False
+    history_ttl_s: PositiveSeconds = 90 * 24 * 3600
+    timeout_s: PositiveSeconds = 10
+
+
+class ProvenanceConfig(Config):
+    """What a file says about where it comes from.
+
+    With a certificate, a picture that cannot be signed is not delivered either.
+
+    Attributes:
+        enabled: Whether files say that a model made them, which one, and from which seed.
+        certificate_file: Signs a C2PA manifest into each file: a PEM chain, the signer's own first,
+            without the root.
+        private_key_file: Of that certificate: PEM (PKCS#8), on the curve P-256.
+        timestamp_url: An RFC 3161 authority, asked for each file; with its timestamp a signature
+            outlives the certificate.
+    """
+
+    enabled: bool = True
+    certificate_file: Path | None = None
+    private_key_file: Path | None = None
+    timestamp_url: Annotated[str, Field(pattern="^https?://.")] | None = None
+
+    @model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        if (self.certificate_file is None) != (self.private_key_file is None):
+            raise ValueError("certificate_file and private_key_file go together")
+        if self.timestamp_url and not self.certificate_file:
+            raise ValueError("timestamp_url needs a certificate_file")
+        return self
+
+
+class LimitsConfig(Config):
+    """What one API key may use; who comes without a key shares one of these with all who do.
+
+    Attributes:
+        requests_per_minute: To the image routes; None: as many as come.
+        images_per_minute: All `n` of these together; None: no limit.
+        max_concurrent_requests: That run at the same time; None: no limit.
+    """
+
+    requests_per_minute: Annotated[int, Field(gt=0)] | None = None
+    images_per_minute: Annotated[int, Field(gt=0)] | None = None
+    max_concurrent_requests: Annotated[int, Field(gt=0)] | None = None
 
 
 class AppConfig(Config):
@@ -82,8 +150,27 @@ class AppConfig(Config):
     model: ModelConfig = ModelConfig()
     storage: StorageConfig = StorageConfig()
     api: ApiConfig = ApiConfig()
+    records: RecordsConfig = RecordsConfig()
+    limits: LimitsConfig = LimitsConfig()
+    provenance: ProvenanceConfig = ProvenanceConfig()
 
 
 def api_key() -> str | None:
     """Return the key every `/v1` route asks for, or None when the server is open."""
     return os.environ.get("KREA_SERVE_API_KEY") or None
+
+
+def url_keys() -> tuple[str, ...]:
+    """Return the keys that sign `/media/…` URLs: the newest signs, an older one still opens."""
+    listed = os.environ.get("KREA_SERVE_URL_KEYS", "").split(",")
+    return tuple(key.strip() for key in listed if key.strip())
+
+
+def database_url() -> str | None:
+    """Return the database's URL, or None when the config file's own is meant."""
+    return os.environ.get("KREA_SERVE_DATABASE_URL") or None
+
+
+def key_pepper() -> str | None:
+    """Return what is mixed into the hashes of API keys, or None when a file holds it."""
+    return os.environ.get("KREA_SERVE_KEY_PEPPER") or None

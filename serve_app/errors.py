@@ -3,10 +3,14 @@
     KreaServeError
     ├── RequestError                   answered to the client
     │   ├── InvalidRequestError        400
+    │   │   ├── ContentPolicyError
+    │   │   └── IdempotencyMismatchError
     │   ├── AuthenticationError        401
+    │   ├── PermissionDeniedError      403
     │   ├── NotFoundError              404
     │   ├── PayloadTooLargeError       413
     │   ├── UnsupportedMediaTypeError  415
+    │   ├── RateLimitedError           429
     │   ├── OverloadedError            503
     │   ├── DeadlineExceededError      504
     │   ├── ReplicasExhaustedError     502
@@ -19,6 +23,8 @@ An error crosses replicas by pickle, which calls its class with the positional a
 made with and then restores its attributes: so every argument has a place or a default.
 `message` is what a client may read; the text of Ray's wrapper also holds a replica's traceback.
 """
+
+from collections.abc import Mapping
 
 
 class KreaServeError(Exception):
@@ -56,6 +62,32 @@ class InvalidRequestError(RequestError):
     code = "INVALID_REQUEST"
 
 
+class ContentPolicyError(InvalidRequestError):
+    """The safety checker flagged a picture; none of the request is delivered."""
+
+    type = "image_generation_user_error"
+    code = "CONTENT_POLICY_VIOLATION"
+
+    def __init__(
+        self, message: str = "The safety checker flagged a picture of this request."
+    ) -> None:
+        super().__init__(message)
+
+
+class IdempotencyMismatchError(InvalidRequestError):
+    """An `Idempotency-Key` that belongs to another request.
+
+    Not 409 or 422, which say it better: OpenAI's clients send a 409 again, and lose a 422.
+    """
+
+    code = "IDEMPOTENCY_MISMATCH"
+
+    def __init__(
+        self, message: str = "This 'Idempotency-Key' was used for another request."
+    ) -> None:
+        super().__init__(message)
+
+
 class AuthenticationError(RequestError):
     """No key, or not one of ours."""
 
@@ -70,6 +102,14 @@ class AuthenticationError(RequestError):
     def headers(self) -> dict[str, str]:
         """Headers that tell the client what to do next."""
         return {"WWW-Authenticate": "Bearer"}
+
+
+class PermissionDeniedError(RequestError):
+    """The operator does not allow it: to anybody, or to this key."""
+
+    status_code = 403
+    type = "permission_error"
+    code = "PERMISSION_DENIED"
 
 
 class NotFoundError(RequestError):
@@ -108,6 +148,29 @@ class UnsupportedMediaTypeError(RequestError):
     status_code = 415
     type = "invalid_request_error"
     code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class RateLimitedError(RequestError):
+    """The caller has used up a limit of its own; it may come back after `retry_after_s`."""
+
+    status_code = 429
+    type = "rate_limit_error"
+    code = "RATE_LIMITED"
+
+    def __init__(
+        self,
+        message: str = "Rate limit exceeded.",
+        retry_after_s: int = 1,
+        limit_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.limit_headers = dict(limit_headers or {})
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that tell the client what to do next."""
+        return {"Retry-After": str(self.retry_after_s)} | self.limit_headers
 
 
 class OverloadedError(RequestError):

@@ -1,4 +1,4 @@
-"""Models that the tests of more than one folder load."""
+"""Models and databases that the tests of more than one folder use."""
 
 from pathlib import Path
 
@@ -20,3 +20,14 @@ def coarse_flux_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.unit.stages.random_flux import LIKE_EMBEDDED, save_random_flux
 
     return save_random_flux(LIKE_EMBEDDED, tmp_path_factory.mktemp("like-embedded"))
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with all tables and nothing in them, to be copied."""
+    from serve_app.records.schema import upgrade
+    from tests.unit.records.databases import sqlite_config
+
+    file = tmp_path_factory.mktemp("migrated") / "records.db"
+    upgrade(sqlite_config(file))
+    return file

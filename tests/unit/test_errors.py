@@ -9,12 +9,16 @@ from serve_app.errors import KreaServeError, RequestError
 
 EXAMPLES = [
     errors.InvalidRequestError("Invalid value for 'n': 11. Must be between 1 and 10.", "n"),
+    errors.ContentPolicyError(),
+    errors.IdempotencyMismatchError(),
     errors.AuthenticationError(),
+    errors.PermissionDeniedError("'n' is not allowed on this server.", "n"),
     errors.NotFoundError("No such path."),
     errors.ModelNotFoundError("Model 'x' not found.", "model"),
     errors.MethodNotAllowedError("GET only."),
     errors.PayloadTooLargeError("'image' is larger than 50 MB.", "image"),
     errors.UnsupportedMediaTypeError("Unsupported content type 'text/xml'."),
+    errors.RateLimitedError("Too many.", 7, {"x-ratelimit-limit-requests": "60"}),
     errors.OverloadedError(retry_after_s=7),
     errors.DeadlineExceededError("The request did not finish within 240 seconds."),
     errors.ReplicasExhaustedError(),
@@ -46,13 +50,17 @@ def test_state_survives_pickling(error: KreaServeError) -> None:
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (EXAMPLES[0], 400, "INVALID_REQUEST"),
-        (EXAMPLES[1], 401, "AUTHENTICATION_FAILED"),
-        (EXAMPLES[3], 404, "MODEL_NOT_FOUND"),
-        (EXAMPLES[7], 503, "SERVICE_UNAVAILABLE"),
-        (EXAMPLES[8], 504, "TIMEOUT"),
-        (EXAMPLES[9], 502, "ALL_PROVIDERS_EXHAUSTED"),
-        (EXAMPLES[10], 500, "INTERNAL_ERROR"),
+        (errors.InvalidRequestError("'n' is odd.", "n"), 400, "INVALID_REQUEST"),
+        (errors.ContentPolicyError(), 400, "CONTENT_POLICY_VIOLATION"),
+        (errors.IdempotencyMismatchError(), 400, "IDEMPOTENCY_MISMATCH"),
+        (errors.AuthenticationError(), 401, "AUTHENTICATION_FAILED"),
+        (errors.PermissionDeniedError("No."), 403, "PERMISSION_DENIED"),
+        (errors.ModelNotFoundError("No such model."), 404, "MODEL_NOT_FOUND"),
+        (errors.RateLimitedError(), 429, "RATE_LIMITED"),
+        (errors.OverloadedError(), 503, "SERVICE_UNAVAILABLE"),
+        (errors.DeadlineExceededError("Too late."), 504, "TIMEOUT"),
+        (errors.ReplicasExhaustedError(), 502, "ALL_PROVIDERS_EXHAUSTED"),
+        (errors.StageFailedError("vae"), 500, "INTERNAL_ERROR"),
     ],
 )
 def test_status_and_code(error: RequestError, status: int, code: str) -> None:
@@ -61,6 +69,10 @@ def test_status_and_code(error: RequestError, status: int, code: str) -> None:
 
 def test_headers_tell_the_client_what_to_do_next() -> None:
     assert errors.OverloadedError(retry_after_s=7).headers == {"Retry-After": "7"}
+    assert errors.RateLimitedError("Too many.", 7, {"x-ratelimit-limit-images": "9"}).headers == {
+        "Retry-After": "7",
+        "x-ratelimit-limit-images": "9",
+    }
     assert errors.AuthenticationError().headers == {"WWW-Authenticate": "Bearer"}
     assert errors.DeadlineExceededError("late").headers == {"x-should-retry": "false"}
 
