@@ -7,12 +7,12 @@ ARGS   ?=
 
 BIN   := .venv/bin
 STAMP := .venv/.installed
-CODE  := serve_app tests cluster
+CODE  := serve_app tests cluster benchmarks
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check lint types layers manifests format render constraints clean
+.PHONY: help install serve test check lint types layers manifests reference format render docs constraints clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ serve: $(STAMP)  ## serve CONFIG on PORT (configs/tiny.yaml on 8000)
 test: $(STAMP)  ## run the whole test suite
 	$(BIN)/pytest $(ARGS)
 
-check: lint types layers manifests  ## everything that is judged without running the product
+check: lint types layers manifests reference  ## everything that is judged without running the product
 
 lint: $(STAMP)  ## style and spelling
 	$(BIN)/ruff check $(CODE)
@@ -50,12 +50,18 @@ manifests: $(STAMP)  ## configs/ and cluster/ against Serve's and KubeRay's sche
 	$(BIN)/python -m cluster.render --check
 	$(BIN)/pytest -q tests/unit/test_manifests.py
 
+reference: $(STAMP)  ## docs/parameters.md against the code
+	$(BIN)/python -m serve_app.api.openapi.reference --check
+
 format: $(STAMP)  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
 render: $(STAMP)  ## write cluster/rayservice.yaml from configs/krea-8gpu.yaml
 	$(BIN)/python -m cluster.render
+
+docs: $(STAMP)  ## write docs/parameters.md from the table of parameters
+	$(BIN)/python -m serve_app.api.openapi.reference
 
 constraints: $(STAMP)  ## write constraints.txt from what .venv holds
 	@{ grep '^#' constraints.txt; $(BIN)/pip freeze --all --exclude pip --exclude-editable | sed -E 's/^(torch==[^+]*)\+.*/\1/' | sort -f; } > .venv/constraints.txt

@@ -5,20 +5,36 @@ from typing import cast
 from ray import serve
 from ray.serve import Application, Deployment
 
-from serve_app.config import AppConfig
+from serve_app.config import AppConfig, LimitsConfig
 from serve_app.deployments.denoiser import Denoiser
 from serve_app.deployments.image_writer import ImageWriter
 from serve_app.deployments.ingress import Ingress
+from serve_app.deployments.limiter import Limiter
 from serve_app.deployments.text_encoder import TextEncoder
 from serve_app.deployments.vae import Vae
+from serve_app.limits.meters import limits_of
 from serve_app.model_facts import read_model_facts
 
 
 def build(config: AppConfig) -> Application:
-    """Return the application of one configuration.
+    """Return the application of one configuration; what a Serve config file calls.
 
     Replicas, resources and autoscaling are Serve's options, and stand in the config file under
     `deployments:`.
+
+    Raises:
+        WeightsError: The model directory is missing or broken.
+    """
+    return compose(config)
+
+
+def compose(config: AppConfig, **optional: Application) -> Application:
+    """Return the application of one configuration, with more deployments than it names.
+
+    Args:
+        config: The `args:` of a Serve config file.
+        optional: `safety_checker`, a bound deployment with `check(Pixels) -> Verdict`; without one
+            pictures are not checked.
 
     Raises:
         WeightsError: The model directory is missing or broken.
@@ -30,8 +46,25 @@ def build(config: AppConfig) -> Application:
         text_encoder=_bind(TextEncoder, config.model),
         denoiser=_bind(Denoiser, config.model),
         vae=_bind(Vae, config.model),
-        image_writer=_bind(ImageWriter, config.storage),
+        image_writer=_bind(ImageWriter, config.storage, config.provenance),
+        **optional,
+        **_limiter(config.limits),
     )
+
+
+def _limiter(limits: LimitsConfig) -> dict[str, Application]:
+    """Return the Limiter, if there is something to limit.
+
+    Its options are here, for a config file may only name deployments that its application has.
+    """
+    if not limits_of(limits):
+        return {}
+    options = {
+        "num_replicas": 1,
+        "max_ongoing_requests": 100,
+        "ray_actor_options": {"num_cpus": 0.1},
+    }
+    return {"limiter": cast(Deployment, serve.deployment(Limiter)).options(**options).bind(limits)}
 
 
 def _bind(kind: type, *args: object, **stages: Application) -> Application:

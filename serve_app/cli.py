@@ -1,13 +1,12 @@
 """The `krea-serve` command."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from serve_app.errors import KreaServeError
+from serve_app import keys_command
+from serve_app.one_line_errors import one_line_errors
 
 app = typer.Typer(
     help="FLUX.1 Krea [dev] behind the OpenAI images API, on your own machines.",
@@ -16,6 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # it would read "[dev]" as markup
     pretty_exceptions_enable=False,
 )
+app.add_typer(keys_command.app, name="keys")
 
 
 @app.command()
@@ -34,7 +34,9 @@ def serve(
 @app.command()
 def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="png, jpeg or webp file.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="png, jpeg, webp, avif or gif file.")
+    ],
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT or W:H.")] = "1024x1024",
     seed: Annotated[int | None, typer.Option(help="Random by default.")] = None,
     steps: Annotated[int, typer.Option(help="Transformer evaluations.", min=1, max=50)] = 28,
@@ -48,11 +50,10 @@ def generate(
         generate_file(prompt, output, size, seed, steps, guidance_scale, model)
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """End with exit code 1 and one line, where the project itself can say what is wrong."""
-    try:
-        yield
-    except KreaServeError as error:
-        typer.echo(f"krea-serve: {error.message}", err=True)
-        raise typer.Exit(1) from error
+@app.command("upgrade-database")
+def upgrade_database(config: keys_command.ConfigOption = None) -> None:
+    """Make or migrate the tables of keys and requests, before servers start that share them."""
+    from serve_app.records.schema import upgrade
+
+    with one_line_errors():
+        upgrade(keys_command.read_records_config(config))

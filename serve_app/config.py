@@ -46,17 +46,37 @@ class ModelConfig(Config):
 
 
 class StorageConfig(Config):
-    """Where pictures delivered as URLs are kept.
+    """Where pictures delivered as URLs are kept, and for how long.
 
     Attributes:
-        directory: A folder every ingress and image-writer replica can reach.
-        ttl_s: Seconds a picture can be downloaded.
+        directory: A folder that every ingress and image-writer replica can reach.
+        bucket: `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`, which then
+            takes the place of the folder.
+        bucket_options: obstore's settings of that kind of bucket, such as `region`, `account_name`
+            or `endpoint`; an `http://…` endpoint needs no further permission. Secrets belong in
+            the environment, where obstore looks for the cloud's own variables (`AWS_…`,
+            `GOOGLE_…`, `AZURE_…`).
+        presigned: Whether clients download from the bucket itself; if not, through `/media`.
+        url_ttl_s: Seconds a URL works.
+        object_ttl_s: Seconds after which the picture itself is deleted.
         sweep_period_s: Seconds between two rounds of deleting what has expired.
+        timeout_s: Until the store must have taken a picture, or begun to give it back.
     """
 
     directory: Path = Path.home() / ".cache" / "krea-serve" / "media"
-    ttl_s: PositiveSeconds = 3600
+    bucket: Annotated[str, Field(pattern=BUCKET_URL)] | None = None
+    bucket_options: dict[str, str] = {}
+    presigned: bool = True
+    url_ttl_s: Annotated[PositiveSeconds, Field(le=MAX_PRESIGNED_S)] = 3600
+    object_ttl_s: PositiveSeconds = 24 * 3600
     sweep_period_s: PositiveSeconds = 300
+    timeout_s: PositiveSeconds = 10
+
+    @model_validator(mode="after")
+    def _object_outlives_url(self) -> Self:
+        if self.object_ttl_s < self.url_ttl_s:
+            raise ValueError("object_ttl_s must not be shorter than url_ttl_s")
+        return self
 
 
 class ApiConfig(Config):

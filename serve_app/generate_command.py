@@ -8,17 +8,25 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from serve_app.api.size_grammar import PixelsOrRatio
-from serve_app.api.sizes import SizeFields, canvas_of, output_size
-from serve_app.config import ApiConfig, ModelConfig
+from serve_app.api.request.sizes import SizeFields, canvas_of, output_size
+from serve_app.api.values.size_grammar import PixelsOrRatio
+from serve_app.config import ApiConfig, ModelConfig, ProvenanceConfig
 from serve_app.errors import ConfigError
-from serve_app.imaging.codecs import encode
 from serve_app.imaging.fit import fit
+from serve_app.imaging.metadata import Origin
+from serve_app.imaging.provenance import Provenance
 from serve_app.messages import OutputFormat, Size
-from serve_app.model_facts import read_model_facts
+from serve_app.model_facts import MODEL_ID, read_model_facts
 from serve_app.weight_files import check_weight_files
 
-FORMATS: dict[str, OutputFormat] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
+FORMATS: dict[str, OutputFormat] = {
+    "png": "png",
+    "jpg": "jpeg",
+    "jpeg": "jpeg",
+    "webp": "webp",
+    "avif": "avif",
+    "gif": "gif",
+}
 BEST_QUALITY = 100
 
 console = Console(stderr=True, highlight=False)
@@ -54,7 +62,10 @@ def generate_file(
         pixels = pipeline.generate(
             prompt, canvas, chosen_seed, num_inference_steps, guidance_scale, on_step
         )
-    output.write_bytes(encode(fit(pixels.array, delivered), output_format, BEST_QUALITY))
+    origin = Origin(MODEL_ID, chosen_seed)
+    provenance = Provenance.open(ProvenanceConfig())
+    picture = fit(pixels.array, delivered)
+    output.write_bytes(provenance.file_of(picture, output_format, BEST_QUALITY, origin))
     console.print(f"{output}: {delivered}, seed {chosen_seed}")
 
 

@@ -1,6 +1,6 @@
 """The stages composed in one process, without Ray, through the engine the deployments use."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -103,10 +103,10 @@ class LocalPipeline:
             StageFailedError: A stage failed; the log says why.
         """
         canvas = Size(width=image.shape[1], height=image.shape[0])
-        encoded = self.vae.encode(image, seed)
+        encoded = replace(self.vae.encode(image, seed), mask=mask)
         embeds = self.text_encoder.encode(prompt)
-        params = _params(canvas, seed, num_inference_steps, guidance_scale)
-        job = image_to_image_job(self.transformer, embeds, params, encoded, strength, mask)
+        params = _params(canvas, seed, num_inference_steps, guidance_scale, strength)
+        job = image_to_image_job(self.transformer, embeds, params, encoded)
         return self._picture(job, canvas, embeds.facts, on_step)
 
     def _picture(
@@ -117,7 +117,11 @@ class LocalPipeline:
 
 
 def _params(
-    canvas: Size, seed: int, num_inference_steps: int, guidance_scale: float
+    canvas: Size,
+    seed: int,
+    num_inference_steps: int,
+    guidance_scale: float,
+    strength: float = 1.0,
 ) -> DenoiseParams:
     return DenoiseParams(
         request_id="local",
@@ -126,4 +130,5 @@ def _params(
         seed=seed,
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,
+        strength=strength,
     )

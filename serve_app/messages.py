@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-OutputFormat = Literal["png", "jpeg", "webp"]
+OutputFormat = Literal["png", "jpeg", "webp", "avif", "gif"]
 Delivery = Literal["url", "b64_json"]
 
 NUM_SEEDS = 2**63
@@ -27,6 +27,22 @@ class Size:
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True, slots=True)
+class InputImage:
+    """A client's picture that is to be changed, already at the size that is delivered.
+
+    Attributes:
+        picture: (height, width, 3) uint8, RGB.
+        strength: How much of it is lost, 0 to 1; at 0 nothing is denoised.
+        mask: (height, width) uint8: what is 0 stays as it is, what is 128 and above is painted
+            anew; None paints everything anew.
+    """
+
+    picture: np.ndarray
+    strength: float
+    mask: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,9 @@ class GenerationParams:
         output_format: File format of the delivered picture.
         output_compression: Encoder quality, 0 to 100 (100 is best); png has none.
         delivery: Whether the picture is stored for download or returned as bytes.
+        input_image: The picture to change; None makes a new one.
+        num_previews: Unfinished pictures to show on the way, where the result is streamed.
+        is_safety_checked: Whether the safety checker looks at the pictures, where one is loaded.
     """
 
     request_id: str
@@ -58,6 +77,9 @@ class GenerationParams:
     output_format: OutputFormat
     output_compression: int
     delivery: Delivery
+    input_image: InputImage | None = None
+    num_previews: int = 0
+    is_safety_checked: bool = True
 
     def image_seed(self, index: int) -> int:
         """Return the seed of picture `index`: that of a request of its own with `seed + index`."""
@@ -94,7 +116,18 @@ class PromptEmbeds:
 
 @dataclass(frozen=True, slots=True)
 class DenoiseParams:
-    """What makes one picture out of a prompt (Pipeline to Denoiser)."""
+    """What makes one picture out of a prompt (Pipeline to Denoiser).
+
+    Attributes:
+        request_id: Of the request.
+        image_index: Of the picture in it.
+        canvas: Its size.
+        seed: Of its noise.
+        num_inference_steps: At strength 1; in proportion less at a lower one, at least 1.
+        guidance_scale: The distilled guidance value.
+        strength: Of an edit, over 0 up to 1: how much of its picture is lost.
+        num_previews: Unfinished pictures to show on the way.
+    """
 
     request_id: str
     image_index: int
@@ -102,35 +135,42 @@ class DenoiseParams:
     seed: int
     num_inference_steps: int
     guidance_scale: float
+    strength: float = 1.0
+    num_previews: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """A client's picture as the denoiser starts from it (Vae to Denoiser); both parts packed.
+    """A client's picture as the denoiser starts from it (Vae to Denoiser).
 
     Attributes:
-        image_latents: (1, image_seq_len, 4 * latent_channels).
+        image_latents: (1, image_seq_len, 4 * latent_channels), packed.
         noise: The same shape. It is drawn after the VAE's own sample from one generator, so it
             comes from where that sample was drawn.
+        mask: (height, width) uint8 at the size of the canvas: what is 128 and above is painted
+            anew; None paints everything anew.
     """
 
     image_latents: torch.Tensor
     noise: torch.Tensor
+    mask: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Latents:
-    """A denoised picture, still packed (Denoiser to Vae).
+    """A denoised picture or a preview of it, still packed (Denoiser to Vae).
 
     Attributes:
         latents: (1, image_seq_len, 4 * latent_channels).
         canvas: Its size in pixels.
         facts: Of the prompt.
+        is_preview: Whether the picture is unfinished.
     """
 
     latents: torch.Tensor
     canvas: Size
     facts: PromptFacts
+    is_preview: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +180,46 @@ class Pixels:
     Attributes:
         array: (height, width, 3) uint8, RGB.
         facts: Of the prompt.
+        is_preview: Whether the picture is unfinished.
     """
 
     array: np.ndarray
     facts: PromptFacts
+    is_preview: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the safety checker says of a picture (SafetyChecker to ImageWriter).
+
+    Attributes:
+        is_flagged: Whether the picture must not be delivered.
+    """
+
+    is_flagged: bool
 
 
 @dataclass(frozen=True, slots=True)
 class WriteParams:
-    """How a picture is delivered (Pipeline to ImageWriter)."""
+    """How a picture is delivered (Pipeline to ImageWriter).
+
+    Attributes:
+        output: Size of the file, in pixels.
+        output_format: Its format.
+        output_compression: Encoder quality, 0 to 100.
+        delivery: Whether it is stored for download or returned.
+        seed: Of this picture; the file says it.
+        is_edit: Whether it was made from a client's picture; the file says so.
+        protected: The edited picture and its mask: outside the mask the file keeps the picture.
+    """
 
     output: Size
     output_format: OutputFormat
     output_compression: int
     delivery: Delivery
+    seed: int
+    is_edit: bool = False
+    protected: InputImage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +231,18 @@ class WrittenImage:
         output_format: Its format.
         content: The file's bytes when it is delivered inside the answer, else None.
         object_name: Its unguessable name in the image store when delivered as a URL, else None.
+        size_bytes: Of the file.
         facts: Of the prompt.
+        is_preview: Whether the picture is unfinished.
     """
 
     output: Size
     output_format: OutputFormat
     content: bytes | None
     object_name: str | None
+    size_bytes: int
     facts: PromptFacts
+    is_preview: bool = False
 
 
 @dataclass(frozen=True, slots=True)

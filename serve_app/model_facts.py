@@ -7,6 +7,8 @@ from typing import Any
 
 from serve_app.errors import WeightsError
 
+MODEL_ID = "flux.1-krea-dev"  # in the API, and in the files it delivers
+
 COMPONENTS = (
     "scheduler",
     "text_encoder",

@@ -1,97 +1,90 @@
-"""Compose the deployments into `generate()`: who calls whom, retries, deadlines, cancellation.
+"""Compose the deployments into `generate()` and `stream()`: who calls whom, under one deadline.
 
-Serve never retries a request that a replica accepted, and cancelling a task that awaits a
-response does not cancel the replica's work. So every chain of calls here is held by a
-`Responses` block that cancels what it started, and is run again, whole, when a replica died:
-each stage is a pure function of its message, and the seed is in it.
+Each stage is a pure function of its message, and the seed is in it: a chain of calls can be run
+again, whole, when a replica died (`responses.py`).
 """
 
 import asyncio
-import random
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, TypeAlias, cast
 
+from ray import ObjectRef
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
-from serve_app.errors import DeadlineExceededError
+from serve_app.deadline import Deadline
 from serve_app.messages import (
     DenoiseParams,
     GenerationParams,
     GenerationResult,
+    Pixels,
     WriteParams,
     WrittenImage,
 )
-from serve_app.ray_errors import is_replica_loss, to_request_error
+from serve_app.responses import Responses, retried, retried_stream
 
 STAGES = ("TextEncoder", "Denoiser", "Vae", "ImageWriter")
 
-MAX_ATTEMPTS = 3
-FIRST_BACKOFF_S = 0.1
+Reference: TypeAlias = "DeploymentResponse[Any] | ObjectRef[Any]"
 
 
 @dataclass(frozen=True, slots=True)
 class StageHandles:
-    """The deployments of the DAG, in the order of a picture's way through them."""
+    """The deployments of the DAG, in the order of a picture's way through them.
+
+    Attributes:
+        safety_checker: Has `check(Pixels) -> Verdict`; None where no checker is loaded.
+    """
 
     text_encoder: DeploymentHandle[Any]
     denoiser: DeploymentHandle[Any]
     vae: DeploymentHandle[Any]
     image_writer: DeploymentHandle[Any]
-
-
-class Responses:
-    """The responses of one chain of calls; leaving the block by an error cancels them all."""
-
-    def __init__(self) -> None:
-        self._responses: list[DeploymentResponse[Any]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            for response in self._responses:
-                response.cancel()
-
-    def start(self, method: DeploymentHandle[Any], *args: object) -> DeploymentResponse[Any]:
-        """Call a deployment's method; the response may be passed on without being awaited."""
-        # A generator only where `stream=True` was asked for, which nobody does here.
-        response = cast(DeploymentResponse[Any], method.remote(*args))
-        self._responses.append(response)
-        return response
+    safety_checker: DeploymentHandle[Any] | None = None
 
 
 class Pipeline:
     """One request's way through the DAG."""
 
-    def __init__(self, stages: StageHandles, deadline_s: float) -> None:
+    def __init__(self, stages: StageHandles) -> None:
         self._stages = stages
-        self._deadline_s = deadline_s
 
-    async def generate(self, params: GenerationParams) -> GenerationResult:
+    async def generate(self, params: GenerationParams, deadline: Deadline) -> GenerationResult:
         """Return the pictures of one request, in order.
 
         Raises:
             RequestError: What the client is to be told; nothing of Ray leaves this method.
         """
+        async with deadline.kept():
+            return GenerationResult(images=await self._all_images(params))
+
+    async def stream(
+        self, params: GenerationParams, deadline: Deadline
+    ) -> AsyncGenerator[WrittenImage]:
+        """Yield the previews of one picture and then the picture, all of them as bytes.
+
+        Raises:
+            RequestError: What the client is to be told; nothing of Ray leaves this method.
+        """
+        written = retried_stream(
+            lambda responses: self._streamed(responses, params), params.request_id
+        )
         try:
-            async with asyncio.timeout(self._deadline_s):
-                return GenerationResult(images=await self._all_images(params))
-        except TimeoutError as error:
-            raise DeadlineExceededError(
-                f"The request did not finish within {self._deadline_s:g} seconds."
-            ) from error
+            while True:
+                # Around each wait and not around the loop: what happens between two items is
+                # the consumer's, and so is its cancellation.
+                async with deadline.kept():
+                    image = await anext(written, None)
+                if image is None:
+                    return
+                yield image
+        finally:
+            await written.aclose()
 
     async def _all_images(self, params: GenerationParams) -> tuple[WrittenImage, ...]:
         with Responses() as responses:
             # Encoded once, and not awaited: every picture's first chain passes it on.
-            embeds = responses.start(self._stages.text_encoder.encode, params.prompt)
+            embeds = None if is_unchanged(params) else self._encoded(responses, params)
             try:
                 async with asyncio.TaskGroup() as group:
                     tasks = [
@@ -105,38 +98,77 @@ class Pipeline:
     async def _image(
         self, params: GenerationParams, index: int, embeds: DeploymentResponse[Any] | None
     ) -> WrittenImage:
-        attempt = 1
-        while True:
-            try:
-                with Responses() as responses:
-                    written: WrittenImage = await self._chain(responses, params, index, embeds)
-                    return written
-            except Exception as error:
-                if attempt == MAX_ATTEMPTS or not is_replica_loss(error):
-                    raise to_request_error(error, params.request_id) from error
-            await asyncio.sleep(backoff_s(attempt))
-            embeds = None  # it may be what was lost
-            attempt += 1
+        async def chain(responses: Responses, attempt: int) -> WrittenImage:
+            if is_unchanged(params):
+                return await self._unchanged(responses, params)
+            # On another attempt the shared embeddings may be what was lost.
+            shared = embeds if attempt == 1 else None
+            asked = self._denoise_args(responses, params, index, shared)
+            latents = responses.start(self._stages.denoiser.denoise, *asked)
+            return await self._decoded(responses, params, index, latents)
 
-    def _chain(
+        return await retried(chain, params.request_id)
+
+    async def _streamed(
+        self, responses: Responses, params: GenerationParams
+    ) -> AsyncGenerator[WrittenImage]:
+        if is_unchanged(params):
+            yield await self._unchanged(responses, params)
+            return
+        asked = self._denoise_args(responses, params, 0, None)
+        async for latents in responses.start_stream(self._stages.denoiser.denoise_stream, *asked):
+            yield await self._decoded(responses, params, 0, latents)
+
+    def _encoded(self, responses: Responses, params: GenerationParams) -> DeploymentResponse[Any]:
+        return responses.start(self._stages.text_encoder.encode, params.prompt)
+
+    def _denoise_args(
         self,
         responses: Responses,
         params: GenerationParams,
         index: int,
         embeds: DeploymentResponse[Any] | None,
-    ) -> DeploymentResponse[Any]:
-        """Start one picture's stages; only the last response is for awaiting."""
-        stages = self._stages
-        if embeds is None:
-            embeds = responses.start(stages.text_encoder.encode, params.prompt)
-        latents = responses.start(stages.denoiser.denoise, embeds, denoise_params(params, index))
-        pixels = responses.start(stages.vae.decode, latents)
-        return responses.start(stages.image_writer.write, pixels, write_params(params))
+    ) -> tuple[object, ...]:
+        """Start what comes before the denoiser; return what it is called with."""
+        stages, asked = self._stages, denoise_params(params, index)
+        embeds = embeds or self._encoded(responses, params)
+        if params.input_image is None:
+            return embeds, asked
+        image = params.input_image
+        return embeds, asked, responses.start(stages.vae.encode, image, params.canvas, asked.seed)
+
+    async def _decoded(
+        self, responses: Responses, params: GenerationParams, index: int, latents: Reference
+    ) -> WrittenImage:
+        """Run what comes after the denoiser."""
+        pixels = responses.start(self._stages.vae.decode, latents)
+        return await self._written(responses, params, index, pixels)
+
+    async def _written(
+        self,
+        responses: Responses,
+        params: GenerationParams,
+        index: int,
+        pixels: DeploymentResponse[Any] | Pixels,
+    ) -> WrittenImage:
+        """Check and write a picture; only the last response is awaited."""
+        verdict = None
+        if self._stages.safety_checker is not None and params.is_safety_checked:
+            verdict = responses.start(self._stages.safety_checker.check, pixels)
+        asked = write_params(params, index)
+        written = responses.start(self._stages.image_writer.write, pixels, asked, verdict)
+        return cast(WrittenImage, await written)
+
+    async def _unchanged(self, responses: Responses, params: GenerationParams) -> WrittenImage:
+        """Write the input picture as it is; of the prompt only the length counts."""
+        assert params.input_image is not None
+        facts = await responses.start(self._stages.text_encoder.count, params.prompt)
+        return await self._written(responses, params, 0, Pixels(params.input_image.picture, facts))
 
 
-def backoff_s(attempt: int) -> float:
-    """Return the jittered pause after failed attempt number `attempt`, in seconds."""
-    return FIRST_BACKOFF_S * 2.0 ** (attempt - 1) * random.uniform(1, 2)  # noqa: S311 - jitter
+def is_unchanged(params: GenerationParams) -> bool:
+    """Whether the input picture is to be delivered as it is, without denoising."""
+    return params.input_image is not None and params.input_image.strength == 0
 
 
 def denoise_params(params: GenerationParams, index: int) -> DenoiseParams:
@@ -148,14 +180,20 @@ def denoise_params(params: GenerationParams, index: int) -> DenoiseParams:
         seed=params.image_seed(index),
         num_inference_steps=params.num_inference_steps,
         guidance_scale=params.guidance_scale,
+        strength=1.0 if params.input_image is None else params.input_image.strength,
+        num_previews=params.num_previews,
     )
 
 
-def write_params(params: GenerationParams) -> WriteParams:
-    """Return what the image writer needs."""
+def write_params(params: GenerationParams, index: int = 0) -> WriteParams:
+    """Return what the image writer needs of picture `index`."""
+    image = params.input_image
     return WriteParams(
         output=params.output,
         output_format=params.output_format,
         output_compression=params.output_compression,
         delivery=params.delivery,
+        seed=params.image_seed(index),
+        is_edit=image is not None,
+        protected=None if image is None or image.mask is None else image,
     )

@@ -1,14 +1,18 @@
 """What the endpoints need from the rest of the program, handed to them at start."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.requests import Request
 
+from serve_app.api.input_images.reader import ImageReader
 from serve_app.config import ApiConfig
-from serve_app.messages import GenerationParams, GenerationResult
+from serve_app.deadline import Deadline
+from serve_app.limits.admission import Gatekeeper, NoLimits
+from serve_app.messages import GenerationParams, GenerationResult, WrittenImage
 from serve_app.model_facts import ModelFacts
+from serve_app.records.records import Records
 from serve_app.storage.store import ImageStore
 
 
@@ -19,18 +23,26 @@ class Services:
     Attributes:
         config: What clients may ask for.
         facts: Of the served model.
-        generate: Makes the pictures of one request; raises `RequestError` and applies the deadline.
+        generate: Makes the pictures of one request within its deadline; raises `RequestError`.
+        stream: Makes the previews of one picture and then the picture; fails in the same way.
         is_ready: Whether a request would find every stage loaded.
         images: Where pictures delivered as URLs are kept.
-        api_key: What every `/v1` route asks for; None leaves the server open.
+        image_reader: Turns what clients send as pictures into pixels.
+        has_safety_checker: Whether pictures are looked at before they are delivered.
+        records: Keys, the history, and answers that may be asked for again.
+        gatekeeper: Lets a caller's request run, or says that it has used up a limit.
     """
 
     config: ApiConfig
     facts: ModelFacts
-    generate: Callable[[GenerationParams], Awaitable[GenerationResult]]
+    generate: Callable[[GenerationParams, Deadline], Awaitable[GenerationResult]]
+    stream: Callable[[GenerationParams, Deadline], AsyncGenerator[WrittenImage]]
     is_ready: Callable[[], Awaitable[bool]]
     images: ImageStore
-    api_key: str | None = None
+    image_reader: ImageReader
+    has_safety_checker: bool
+    records: Records
+    gatekeeper: Gatekeeper = field(default_factory=NoLimits)
 
 
 def services_of(request: Request) -> Services:

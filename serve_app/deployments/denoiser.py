@@ -1,12 +1,15 @@
 """The transformer denoiser as a Serve deployment."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+
+import torch
 
 from serve_app.config import ModelConfig
 from serve_app.engine.engine import Engine
-from serve_app.engine.job import text_to_image_job
+from serve_app.engine.job import Job, image_to_image_job, text_to_image_job
 from serve_app.errors import StageFailedError
-from serve_app.messages import DenoiseParams, Latents, PromptEmbeds
+from serve_app.messages import DenoiseParams, EncodedImage, Latents, PromptEmbeds
 from serve_app.stages.device import place
 from serve_app.stages.transformer import TransformerStage
 
@@ -19,14 +22,45 @@ class Denoiser:
         self._transformer = TransformerStage.load(model.directory, dtype, device)
         self._engine = Engine(self._transformer)
 
-    async def denoise(self, embeds: PromptEmbeds, params: DenoiseParams) -> Latents:
+    async def denoise(
+        self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None
+    ) -> Latents:
         """Return a picture's latents, on the CPU.
 
         Cancelling this call makes its job leave the engine before the next step.
         """
-        job = text_to_image_job(self._transformer, embeds, params)
+        job = self._job(embeds, params, image)
         latents = await asyncio.wrap_future(self._engine.submit(job))
-        return Latents(latents=latents, canvas=params.canvas, facts=embeds.facts)
+        return Latents(latents, params.canvas, embeds.facts)
+
+    async def denoise_stream(
+        self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None
+    ) -> AsyncGenerator[Latents]:
+        """Yield the latents of a picture's previews as they come, then its own.
+
+        Closing the generator makes its job leave the engine before the next step.
+        """
+        loop = asyncio.get_running_loop()
+        previews: asyncio.Queue[torch.Tensor | None] = asyncio.Queue()
+        job = self._job(embeds, params, image)
+
+        def on_preview(preview: torch.Tensor) -> None:
+            loop.call_soon_threadsafe(previews.put_nowait, preview)
+
+        job.on_preview = on_preview
+        done = asyncio.wrap_future(self._engine.submit(job))
+        done.add_done_callback(lambda _: previews.put_nowait(None))
+        try:
+            while (preview := await previews.get()) is not None:
+                yield Latents(preview, params.canvas, embeds.facts, is_preview=True)
+            yield Latents(await done, params.canvas, embeds.facts)
+        finally:
+            done.cancel()
+
+    def _job(self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None) -> Job:
+        if image is None:
+            return text_to_image_job(self._transformer, embeds, params)
+        return image_to_image_job(self._transformer, embeds, params, image)
 
     def check_health(self) -> None:
         """Tell Serve whether the engine can still denoise."""

@@ -5,25 +5,44 @@ import logging
 
 from obstore.exceptions import BaseError
 
-from serve_app.config import StorageConfig
-from serve_app.imaging.codecs import encode
+from serve_app.config import ProvenanceConfig, StorageConfig
+from serve_app.errors import ContentPolicyError
+from serve_app.imaging.blend import keep_protected
 from serve_app.imaging.fit import fit
-from serve_app.messages import Pixels, WriteParams, WrittenImage
+from serve_app.imaging.metadata import Origin
+from serve_app.imaging.provenance import Provenance
+from serve_app.messages import Pixels, Verdict, WriteParams, WrittenImage
+from serve_app.model_facts import MODEL_ID
 from serve_app.storage.store import ImageStore
 
 logger = logging.getLogger(__name__)
 
 
 class ImageWriter:
-    """Cuts a canvas to the size that was asked for, compresses it, stores it."""
+    """Cuts a canvas to the size that was asked for, marks its origin, compresses it, stores it."""
 
-    def __init__(self, storage: StorageConfig) -> None:
+    def __init__(self, storage: StorageConfig, provenance: ProvenanceConfig) -> None:
+        self._provenance = Provenance.open(provenance)
         self._images = ImageStore.open(storage)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(storage.sweep_period_s))
 
-    async def write(self, pixels: Pixels, params: WriteParams) -> WrittenImage:
-        """Return the finished picture, as bytes or as the name it is stored under."""
-        content = await asyncio.to_thread(compress, pixels, params)
+    async def write(
+        self, pixels: Pixels, params: WriteParams, verdict: Verdict | None = None
+    ) -> WrittenImage:
+        """Return the finished picture, as bytes or as the name it is stored under.
+
+        Args:
+            pixels: The canvas.
+            params: What it shall be.
+            verdict: The safety checker's, if it was asked.
+
+        Raises:
+            ContentPolicyError: The picture was flagged; nothing is stored.
+            OverloadedError: The image store did not take it.
+        """
+        if verdict is not None and verdict.is_flagged:
+            raise ContentPolicyError
+        content = await asyncio.to_thread(compress, pixels, params, self._provenance)
         stored = params.delivery == "url"
         name = await self._images.put(content, params.output_format) if stored else None
         return WrittenImage(
@@ -31,7 +50,9 @@ class ImageWriter:
             output_format=params.output_format,
             content=None if stored else content,
             object_name=name,
+            size_bytes=len(content),
             facts=pixels.facts,
+            is_preview=pixels.is_preview,
         )
 
     async def _sweep(self, period_s: float) -> None:
@@ -45,7 +66,10 @@ class ImageWriter:
             await asyncio.sleep(period_s)
 
 
-def compress(pixels: Pixels, params: WriteParams) -> bytes:
+def compress(pixels: Pixels, params: WriteParams, provenance: Provenance) -> bytes:
     """Return the file of a picture."""
     picture = fit(pixels.array, params.output)
-    return encode(picture, params.output_format, params.output_compression)
+    if params.protected is not None and params.protected.mask is not None:
+        picture = keep_protected(picture, params.protected.picture, params.protected.mask)
+    origin = Origin(MODEL_ID, params.seed, params.is_edit)
+    return provenance.file_of(picture, params.output_format, params.output_compression, origin)

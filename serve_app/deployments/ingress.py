@@ -7,11 +7,14 @@ from ray.serve.handle import DeploymentHandle
 from starlette.applications import Starlette
 
 from serve_app.api.app import create_app
+from serve_app.api.input_images.source import image_reader
 from serve_app.api.services import Services
-from serve_app.config import AppConfig, api_key
+from serve_app.config import AppConfig
 from serve_app.deployments.readiness import Readiness
+from serve_app.deployments.remote_limiter import gatekeeper_of
 from serve_app.model_facts import ModelFacts
 from serve_app.pipeline import Pipeline, StageHandles
+from serve_app.records.records import Records
 from serve_app.storage.store import ImageStore
 
 
@@ -27,15 +30,22 @@ class Ingress:
         denoiser: DeploymentHandle[Any],
         vae: DeploymentHandle[Any],
         image_writer: DeploymentHandle[Any],
+        safety_checker: DeploymentHandle[Any] | None = None,
+        limiter: DeploymentHandle[Any] | None = None,
     ) -> None:
-        stages = StageHandles(text_encoder, denoiser, vae, image_writer)
+        stages = StageHandles(text_encoder, denoiser, vae, image_writer, safety_checker)
+        pipeline = Pipeline(stages)
         self._services = Services(
             config=config.api,
             facts=facts,
-            generate=Pipeline(stages, config.api.deadline_s).generate,
+            generate=pipeline.generate,
+            stream=pipeline.stream,
             is_ready=Readiness(serve.get_replica_context().app_name),
             images=ImageStore.open(config.storage),
-            api_key=api_key(),
+            image_reader=image_reader(config.api),
+            has_safety_checker=safety_checker is not None,
+            records=Records.open(config.records),
+            gatekeeper=gatekeeper_of(config.limits, limiter),
         )
 
     def __serve_build_asgi_app__(self) -> Starlette:

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from serve_app.config import ModelConfig
-from serve_app.messages import PromptEmbeds
+from serve_app.messages import PromptEmbeds, PromptFacts
 from serve_app.stages.device import place
 from serve_app.stages.text_encoder import TextEncoderStage
 
@@ -21,3 +21,7 @@ class TextEncoder:
         """Return the prompt as the transformer reads it, on the CPU."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._stage.encode, prompt)
+
+    async def count(self, prompt: str) -> PromptFacts:
+        """Return how long the prompt is, without encoding it."""
+        return self._stage.count(prompt)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from serve_app.diffusion.steps import first_step
+
 
 @dataclass(frozen=True, slots=True)
 class SchedulerConfig:
@@ -71,23 +73,6 @@ def build_schedule(
     sigmas = _shifted_sigmas(config.mu(image_seq_len), num_inference_steps)
     timesteps = sigmas * config.num_train_timesteps
     return Schedule(timesteps[start:], torch.cat([sigmas, torch.zeros(1)])[start:])
-
-
-def first_step(num_inference_steps: int, strength: float) -> int:
-    """Return the index of the first step that an edit of this strength runs.
-
-    At least one step is left, where diffusers refuses a strength too close to 0.
-
-    Raises:
-        ValueError: `num_inference_steps` is below 1 or `strength` outside (0, 1].
-    """
-    if num_inference_steps < 1:
-        raise ValueError(f"num_inference_steps must be at least 1, got {num_inference_steps}")
-    if not 0 < strength <= 1:
-        raise ValueError(f"strength must be over 0 and at most 1, got {strength}")
-    # diffusers' own expression: an equivalent one may round to another step.
-    num_kept = min(num_inference_steps * strength, num_inference_steps)
-    return min(int(max(num_inference_steps - num_kept, 0)), num_inference_steps - 1)
 
 
 def _shifted_sigmas(mu: float, num_inference_steps: int) -> torch.Tensor:

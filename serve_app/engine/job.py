@@ -4,7 +4,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
 from serve_app.diffusion.euler import scale_noise
@@ -17,10 +16,12 @@ from serve_app.diffusion.latents import (
 )
 from serve_app.diffusion.masks import Repaint, pack_mask
 from serve_app.diffusion.schedule import Schedule, build_schedule
+from serve_app.diffusion.steps import preview_steps
 from serve_app.messages import DenoiseParams, EncodedImage, PromptEmbeds, Size
 from serve_app.stages.transformer import TransformerStage
 
 OnStep = Callable[[int, int], None]
+OnPreview = Callable[[torch.Tensor], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +40,8 @@ class Job:
         num_steps_done: Steps behind it.
         future: Its final latents, on the CPU.
         on_step: Is told the steps done and the steps in all, from the engine's thread.
+        preview_steps: After how many steps a preview is made.
+        on_preview: Is given each preview, packed latents on the CPU, from the engine's thread.
     """
 
     name: str
@@ -52,6 +55,8 @@ class Job:
     num_steps_done: int = 0
     future: Future[torch.Tensor] = field(default_factory=Future)
     on_step: OnStep | None = None
+    preview_steps: tuple[int, ...] = ()
+    on_preview: OnPreview | None = None
 
     @property
     def is_done(self) -> bool:
@@ -78,30 +83,20 @@ def image_to_image_job(
     prompt: PromptEmbeds,
     params: DenoiseParams,
     image: EncodedImage,
-    strength: float,
-    mask: np.ndarray | None = None,
 ) -> Job:
     """Return the job of a changed picture; `params.seed` is already spent on `image`.
-
-    Args:
-        transformer: That will run the job.
-        prompt: What the picture shows.
-        params: What to make.
-        image: The picture it starts from, at the size of the canvas.
-        strength: How much of it is lost, over 0 up to 1.
-        mask: (height, width) uint8: only what is 128 and above is painted anew.
 
     Raises:
         InvalidRequestError: The canvas does not fit the model.
     """
     shape = _latent_shape(transformer, params.canvas)
-    schedule = _schedule(transformer, params, shape, strength)
+    schedule = _schedule(transformer, params, shape)
     image_latents = transformer.to_device(image.image_latents)
     noise = transformer.to_device(image.noise)
     latents = scale_noise(image_latents, noise, schedule.sigmas[0])
     job = _job(transformer, prompt, params, schedule, shape, latents)
-    if mask is not None:
-        packed_mask = transformer.to_device(pack_mask(mask, shape, transformer.dtype))
+    if image.mask is not None:
+        packed_mask = transformer.to_device(pack_mask(image.mask, shape, transformer.dtype))
         job.repaint = Repaint(packed_mask, image_latents, noise)
     return job
 
@@ -110,11 +105,10 @@ def _latent_shape(transformer: TransformerStage, canvas: Size) -> LatentShape:
     return LatentShape.of(canvas, transformer.vae_scale_factor, transformer.num_latent_channels)
 
 
-def _schedule(
-    transformer: TransformerStage, params: DenoiseParams, shape: LatentShape, strength: float = 1.0
-) -> Schedule:
+def _schedule(transformer: TransformerStage, params: DenoiseParams, shape: LatentShape) -> Schedule:
     config, num_steps = transformer.scheduler_config, params.num_inference_steps
-    return build_schedule(config, shape.image_seq_len, num_steps, strength).to(transformer.device)
+    schedule = build_schedule(config, shape.image_seq_len, num_steps, params.strength)
+    return schedule.to(transformer.device)
 
 
 def _job(
@@ -133,4 +127,5 @@ def _job(
         schedule=schedule,
         latent_image_ids=transformer.to_device(latent_image_ids(shape, transformer.dtype)),
         latents=transformer.to_device(latents),
+        preview_steps=preview_steps(schedule.num_steps, params.num_previews),
     )

@@ -24,11 +24,17 @@ class Runner:
             pooled_prompt_embeds=job.pooled_prompt_embeds,
             latent_image_ids=job.latent_image_ids,
         )
-        job.latents = _next_latents(job, noise_pred)
+        sigma_next = job.schedule.sigmas[job.num_steps_done + 1]
+        latents = _latents_at(sigma_next, job, noise_pred)
+        if job.on_preview is not None and job.num_steps_done + 1 in job.preview_steps:
+            # What the picture would be if the rest of the way were straight.
+            job.on_preview(_latents_at(job.schedule.sigmas[-1], job, noise_pred).cpu())
+        job.latents = latents
         job.num_steps_done += 1
 
 
-def _next_latents(job: Job, noise_pred: torch.Tensor) -> torch.Tensor:
-    sigma, sigma_next = job.schedule.sigmas[job.num_steps_done :][:2]
+def _latents_at(sigma_next: torch.Tensor, job: Job, noise_pred: torch.Tensor) -> torch.Tensor:
+    """Return where the job's latents go from where they stand, at noise level `sigma_next`."""
+    sigma = job.schedule.sigmas[job.num_steps_done]
     latents = euler_step(job.latents, noise_pred, sigma, sigma_next)
     return latents if job.repaint is None else job.repaint.blend(latents, sigma_next)

@@ -52,10 +52,11 @@ class TextEncoderStage:
         return PromptEmbeds(
             prompt_embeds=prompt_embeds.to(self.text_encoder_2.dtype).cpu(),
             pooled_prompt_embeds=pooled_prompt_embeds.to(self.text_encoder.dtype).cpu(),
-            facts=self._facts(prompt),
+            facts=self.count(prompt),
         )
 
-    def _facts(self, prompt: str) -> PromptFacts:
+    def count(self, prompt: str) -> PromptFacts:
+        """Return how long a prompt is."""
         num_tokens = len(self.tokenizer_2(prompt, verbose=False).input_ids)
         return PromptFacts(
             num_tokens=min(num_tokens, self.max_sequence_length),

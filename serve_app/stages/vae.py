@@ -47,7 +47,7 @@ class VaeStage:
         config = self.vae.config
         scaled = (unpacked / config["scaling_factor"]) + config["shift_factor"]
         image = self.vae.decode(scaled, return_dict=False)[0]
-        return Pixels(array=_to_uint8(image[0]), facts=latents.facts)
+        return Pixels(_to_uint8(image[0]), latents.facts, latents.is_preview)
 
     @torch.no_grad()
     def encode(self, image: np.ndarray, seed: int) -> EncodedImage:

@@ -1,72 +1,204 @@
-"""Pictures that are delivered as URLs: objects under unguessable names that expire.
+"""Pictures that are delivered as URLs: unguessable, and only for a while.
 
-The image writer puts and the ingress gets, in processes that share nothing but the store. Every
-access goes through obstore, so that a bucket can take the place of the folder.
+Image writers put and ingresses get, in processes that share nothing but the store and a key. So
+every replica can make the URL of any picture, and every replica can answer it.
 """
 
-import re
-import secrets
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import obstore
-from obstore.store import LocalStore, ObjectStore
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from serve_app.config import StorageConfig
+from serve_app.errors import OverloadedError
+from serve_app.storage.links import Link, LinkSigner
+from serve_app.storage.names import ObjectName
+from serve_app.storage.objects import open_objects
+from serve_app.storage.sweep import delete_all, sweep
+from serve_app.storage.url_keys import load_url_keys
 
-NUM_RANDOM_BYTES = 16
-# Nothing else is ever looked up: no folder, no parent, no file that this store did not name.
-OBJECT_NAME = re.compile(rf"[0-9a-f]{{{2 * NUM_RANDOM_BYTES}}}\.[a-z0-9]{{1,8}}")
+if TYPE_CHECKING:
+    from obstore import Attributes, GetOptions, GetResult
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES = 1024 * 1024
+UNAVAILABLE = "The image store is not available. Pictures can still be had with 'b64_json'."
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """A picture that was found.
+
+    Attributes:
+        object_name: Its name in the store.
+        size_bytes: Of its file.
+        seconds_left: Until its link expires.
+        result: obstore's answer, which holds the content or the way to it.
+    """
+
+    object_name: ObjectName
+    size_bytes: int
+    seconds_left: int
+    result: "GetResult"
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the file piece by piece, as fast as the consumer takes it."""
+        async for chunk in self.result.stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(chunk)
 
 
 class ImageStore:
-    """Files by random name, each readable for `ttl_s` seconds after it was put."""
+    """A folder or a bucket, and the links into it."""
 
-    def __init__(self, objects: ObjectStore, ttl_s: float) -> None:
+    def __init__(
+        self, objects: ObjectStore, signer: LinkSigner | None, config: StorageConfig
+    ) -> None:
         self._objects = objects
-        self._ttl = timedelta(seconds=ttl_s)
+        self._signer = signer
+        self._config = config
 
     @classmethod
     def open(cls, config: StorageConfig) -> Self:
-        """Return the store of a configuration; its folder is made if it is missing."""
-        # Whoever lists the folder can download every picture, so only its owner may.
-        config.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(LocalStore(config.directory), config.ttl_s)
+        """Return the store of a configuration; a missing folder is made, with a key in it.
 
-    async def put(self, content: bytes, extension: str) -> str:
-        """Keep a file and return its new name, which holds 128 random bits."""
-        name = f"{secrets.token_hex(NUM_RANDOM_BYTES)}.{extension}"
-        await obstore.put_async(self._objects, name, content)
-        return name
+        Raises:
+            ConfigError: It cannot be used as it is configured.
+        """
+        objects = open_objects(config)
+        if config.bucket is not None and config.presigned:
+            return cls(objects, None, config)
+        shared_folder = config.directory if config.bucket is None else None
+        return cls(objects, LinkSigner(load_url_keys(shared_folder)), config)
 
-    async def get(self, name: str) -> bytes | None:
-        """Return a file, or None when there is none of that name, or no longer."""
-        if not OBJECT_NAME.fullmatch(name):
+    @property
+    def object_ttl_s(self) -> float:
+        """Seconds that a picture is kept."""
+        return self._config.object_ttl_s
+
+    async def put(self, content: bytes, output_format: str) -> str:
+        """Keep a picture's file and return its new name.
+
+        Raises:
+            OverloadedError: The store did not take it.
+        """
+        async with self._available():
+            try:
+                return await self._create(content, output_format)
+            except BaseError:
+                # obstore does not repeat a creation that broke off, for it may have succeeded.
+                # Under another name it can be; what it cost to draw the picture is worth it.
+                return await self._create(content, output_format)
+
+    def url(self, object_name: str, media_url: str) -> str:
+        """Return a URL that works from now on for a while, for whoever has it.
+
+        In a cloud this may ask for credentials over the network; not for an event loop's thread.
+
+        Args:
+            object_name: What `put` returned.
+            media_url: Where clients reach `/media`, without a slash at the end.
+
+        Raises:
+            OverloadedError: The cloud did not give the credentials to sign with.
+        """
+        if self._signer is None:
+            return self._presigned_url(object_name)
+        expires_at_s = math.ceil(time.time() + self._config.url_ttl_s)
+        link = Link(ObjectName.parse(object_name), expires_at_s)
+        return f"{media_url}/{self._signer.sign(link)}"
+
+    async def get(self, link_text: str, with_content: bool = True) -> StoredImage | None:
+        """Return the picture that the last part of a `/media` URL leads to.
+
+        None when the URL was altered, has expired, or its picture was deleted.
+
+        Args:
+            link_text: The last part of the URL.
+            with_content: Whether `chunks` will be asked for.
+
+        Raises:
+            OverloadedError: The store did not answer.
+        """
+        now_s = time.time()
+        link = None if self._signer is None else self._signer.verify(link_text, now_s)
+        if link is None:
             return None
-        try:
-            found = await obstore.get_async(self._objects, name)
-            if self._is_expired(found.meta["last_modified"]):
+        path = str(link.object_name)
+        options: GetOptions = {"head": not with_content}
+        async with self._available():
+            try:
+                found = await obstore.get_async(self._objects, path, options=options)
+            except FileNotFoundError:
                 return None
-            return bytes(await found.bytes_async())
-        except FileNotFoundError:
-            return None
+        seconds_left = int(link.expires_at_s - now_s)
+        return StoredImage(link.object_name, found.meta["size"], seconds_left, found)
+
+    async def delete(self, object_name: str) -> None:
+        """Delete a picture, if it is still there; its URLs end to work.
+
+        Raises:
+            OverloadedError: The store did not answer.
+        """
+        async with self._available():
+            await delete_all(self._objects, [str(ObjectName.parse(object_name))])
 
     async def sweep(self) -> int:
-        """Delete what has expired and return how many files that were."""
-        num_deleted = 0
-        async for chunk in obstore.list(self._objects):
-            for found in chunk:
-                if self._is_expired(found["last_modified"]):
-                    num_deleted += await self._delete(found["path"])
-        return num_deleted
+        """Delete the pictures that are too old and return how many that were."""
+        ttl = timedelta(seconds=self._config.object_ttl_s)
+        return await sweep(self._objects, datetime.now(UTC) - ttl)
 
-    async def _delete(self, name: str) -> bool:
+    async def _create(self, content: bytes, output_format: str) -> str:
+        name = ObjectName.new(output_format, time.time())
+        await obstore.put_async(
+            self._objects,
+            str(name),
+            content,
+            attributes=self._attributes(name),
+            # Several parts could not be created on condition.
+            use_multipart=False,
+            mode="create",
+        )
+        return str(name)
+
+    def _attributes(self, name: ObjectName) -> "Attributes | None":
+        """Return the headers that a bucket sends to its clients; a folder sends none."""
+        if isinstance(self._objects, LocalStore):
+            return None
+        return {
+            "Content-Type": f"image/{name.output_format}",
+            "Content-Disposition": f'inline; filename="{name.file_name}"',
+            "Cache-Control": f"private, max-age={int(self._config.url_ttl_s)}",
+        }
+
+    def _presigned_url(self, object_name: str) -> str:
+        assert isinstance(self._objects, (AzureStore, GCSStore, S3Store))
+        expires_in = timedelta(seconds=self._config.url_ttl_s)
         try:
-            await obstore.delete_async(self._objects, name)
-        except FileNotFoundError:
-            # Another process sweeps the same store.
-            return False
-        return True
+            return obstore.sign(self._objects, "GET", object_name, expires_in)
+        except (BaseError, OSError) as error:
+            raise _unavailable() from error
 
-    def _is_expired(self, last_modified: datetime) -> bool:
-        return datetime.now(UTC) - last_modified >= self._ttl
+    @asynccontextmanager
+    async def _available(self) -> AsyncIterator[None]:
+        """Bound the time in the block, and tell the client of a store that fails or hangs."""
+        try:
+            async with asyncio.timeout(self._config.timeout_s):
+                yield
+        except (BaseError, OSError) as error:  # a TimeoutError is an OSError
+            raise _unavailable() from error
+
+
+def _unavailable() -> OverloadedError:
+    """Return the error of a failure, which is in the log with the exception being handled."""
+    logger.exception("the image store failed")
+    return OverloadedError(UNAVAILABLE)

@@ -28,11 +28,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def own_places(folder: Path) -> dict[str, object]:
+    """Return the `args` that keep pictures and records in a folder of the test's own."""
+    return {
+        "storage": {"directory": str(folder / "media")},
+        "records": {"url": f"sqlite:///{folder / 'records.db'}"},
+    }
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     schema = read_config(CONFIG, free_port())
     app = schema.applications[0]
-    app.args = app.args | {"storage": {"directory": str(tmp_path_factory.mktemp("media"))}}
+    app.args = app.args | own_places(tmp_path_factory.mktemp("kept"))
     with local_ray() as logs, deployed(schema):
         for _ in start_progress(app.name):
             pass

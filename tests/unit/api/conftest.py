@@ -1,5 +1,6 @@
 """The whole HTTP surface in this process, with a drawing where the model would be."""
 
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ import pytest
 from starlette.applications import Starlette
 
 from serve_app.api.app import create_app
+from serve_app.api.input_images.source import image_reader
 from serve_app.api.services import Services
 from serve_app.config import ApiConfig, StorageConfig
+from serve_app.limits.admission import Gatekeeper, NoLimits
 from serve_app.model_facts import ModelFacts
+from serve_app.records.records import Records
 from serve_app.storage.store import ImageStore
 from tests.unit.api.drawing import Drawing
+from tests.unit.records.databases import sqlite_config
 
 BASE_URL = "http://krea.test"
 
@@ -27,21 +32,48 @@ def drawing(tmp_path: Path) -> Drawing:
 
 
 @pytest.fixture
-def make_app(drawing: Drawing) -> MakeApp:
-    """A server with the given configuration, key and canvas multiple."""
+def records_file(migrated_file: Path, tmp_path: Path) -> Path:
+    """The database that all servers of a test share."""
+    return Path(shutil.copy(migrated_file, tmp_path / "records.db"))
 
-    def make(api_key: str | None = None, canvas_multiple: int = 16, **config: Any) -> Starlette:
+
+@pytest.fixture
+async def make_app(
+    drawing: Drawing, records_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[MakeApp]:
+    """A server with the given configuration, key and canvas multiple."""
+    opened: list[Records] = []
+
+    def make(
+        api_key: str | None = None,
+        canvas_multiple: int = 16,
+        has_safety_checker: bool = False,
+        gatekeeper: Gatekeeper | None = None,
+        **config: Any,
+    ) -> Starlette:
+        limits = ApiConfig(**config)
+        with monkeypatch.context() as environment:
+            if api_key is not None:
+                environment.setenv("KREA_SERVE_API_KEY", api_key)
+            records = Records.open(sqlite_config(records_file))
+        opened.append(records)
         services = Services(
-            config=ApiConfig(**config),
+            config=limits,
             facts=ModelFacts(canvas_multiple, max_sequence_length=512),
             generate=drawing.generate,
+            stream=drawing.stream,
             is_ready=drawing.ready,
             images=drawing.images,
-            api_key=api_key,
+            image_reader=image_reader(limits),
+            has_safety_checker=has_safety_checker,
+            records=records,
+            gatekeeper=gatekeeper or NoLimits(),
         )
         return create_app(services)
 
-    return make
+    yield make
+    for records in opened:
+        await records.close()
 
 
 @pytest.fixture

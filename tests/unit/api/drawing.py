@@ -1,10 +1,12 @@
 """A pipeline without a model: it draws a gradient, and fits, compresses and stores it for real."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from serve_app.deadline import Deadline
 from serve_app.imaging.codecs import encode
 from serve_app.imaging.fit import fit
 from serve_app.messages import GenerationParams, GenerationResult, PromptFacts, Size, WrittenImage
@@ -29,21 +31,38 @@ class Drawing:
     def last(self) -> GenerationParams:
         return self.asked[-1]
 
-    async def generate(self, params: GenerationParams) -> GenerationResult:
+    async def generate(self, params: GenerationParams, deadline: Deadline) -> GenerationResult:
         self.asked.append(params)
         self.started.set()
         if self.is_endless:
-            await asyncio.Event().wait()
+            async with deadline.kept():
+                await asyncio.Event().wait()
         if self.failure is not None:
             raise self.failure
         drawn = [await self._write(params, index) for index in range(params.num_images)]
         return GenerationResult(tuple(drawn))
+
+    async def stream(
+        self, params: GenerationParams, deadline: Deadline
+    ) -> AsyncGenerator[WrittenImage]:
+        self.asked.append(params)
+        self.started.set()
+        for _ in range(params.num_previews):
+            yield replace(await self._write(params, 0), is_preview=True)
+        if self.is_endless:
+            async with deadline.kept():
+                await asyncio.Event().wait()
+        if self.failure is not None:
+            raise self.failure
+        yield await self._write(params, 0)
 
     async def ready(self) -> bool:
         return self.is_ready
 
     async def _write(self, params: GenerationParams, index: int) -> WrittenImage:
         picture = fit(gradient(params.canvas, params.image_seed(index)), params.output)
+        if params.input_image is not None and params.input_image.strength == 0:
+            picture = params.input_image.picture
         content = encode(picture, params.output_format, params.output_compression)
         is_stored = params.delivery == "url"
         return WrittenImage(
@@ -51,6 +70,7 @@ class Drawing:
             output_format=params.output_format,
             content=None if is_stored else content,
             object_name=await self.images.put(content, params.output_format) if is_stored else None,
+            size_bytes=len(content),
             facts=PromptFacts(num_tokens=NUM_TOKENS, is_truncated=self.is_truncated),
         )
 

@@ -7,19 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.api.images_request import ImagesRequest, read_images_request
-from serve_app.api.parameters import image_parameters
+from serve_app.api.parameters import Dialect, image_parameters
+from serve_app.api.request.images_request import ImagesRequest, checked_fields, images_request
 from serve_app.config import ApiConfig
 from serve_app.errors import InvalidRequestError, ModelNotFoundError, RequestError
 from serve_app.messages import Size
 from serve_app.model_facts import ModelFacts
 
 FACTS = ModelFacts(canvas_multiple=16, max_sequence_length=512)
-TABLE = image_parameters(ApiConfig())
+CONFIG = ApiConfig()
+TABLE = image_parameters(CONFIG)
+
+
+def read_body(body: dict[str, Any], config: ApiConfig = CONFIG) -> ImagesRequest:
+    fields = checked_fields(body, "image_generation", config)
+    return images_request(fields, None, "image_generation", "req_1", config, FACTS)
 
 
 def read(**body: Any) -> ImagesRequest:
-    return read_images_request({"prompt": "x", **body}, "req_1", ApiConfig(), FACTS)
+    return read_body({"prompt": "x", **body})
 
 
 def refused(**body: Any) -> InvalidRequestError:
@@ -32,7 +38,7 @@ def refused(**body: Any) -> InvalidRequestError:
 
 def refusal(body: dict[str, Any]) -> RequestError | None:
     try:
-        read_images_request(body, "req_1", ApiConfig(), FACTS)
+        read_body(body)
     except RequestError as error:
         return error
     return None
@@ -84,6 +90,26 @@ def test_every_name_of_a_parameter_has_its_effect(name: str, attribute: str, val
     assert getattr(read(**{name: value}).params, attribute) == value
 
 
+@pytest.mark.parametrize(
+    ("name", "dialect", "names"),
+    [
+        ("n", "openai", ("n",)),
+        ("n", "lumenfall", ("n",)),
+        ("n", "fal", ("num_images",)),
+        ("seed", "openai", ()),
+        ("seed", "replicate", ("seed",)),
+        ("num_inference_steps", "lumenfall", ("num_inference_steps", "steps")),
+        ("image", "openai", ("image", "image[]", "images")),
+        ("go_fast", "lumenfall", ()),
+    ],
+)
+def test_each_dialect_has_its_own_names(
+    name: str, dialect: Dialect, names: tuple[str, ...]
+) -> None:
+    (parameter,) = [parameter for parameter in TABLE if parameter.name == name]
+    assert parameter.names_in(dialect) == names
+
+
 @pytest.mark.parametrize("parameter", TABLE, ids=lambda parameter: parameter.name)
 def test_null_is_not_given(parameter: Any) -> None:
     if parameter.is_required:
@@ -110,8 +136,11 @@ def test_null_is_not_given(parameter: Any) -> None:
         ({"steps": 51}, "steps", "Invalid value for 'steps': 51. Must be between 1 and 50."),
         ({"strength": 1.5}, "strength", "Must be between 0 and 1."),
         ({"prompt_strength": -1}, "prompt_strength", "Must be between 0 and 1."),
-        ({"output_format": "bmp"}, "output_format", "'bmp'. Supported values are: png, jpeg, webp"),
-        ({"output_format": "avif"}, "output_format", "Supported values are: png, jpeg, webp."),
+        (
+            {"output_format": "bmp"},
+            "output_format",
+            "'bmp'. Supported values are: png, jpeg, gif, webp, avif.",
+        ),
         ({"output_format": 1}, "output_format", "expected a string"),
         ({"output_compression": 101}, "output_compression", "Must be between 0 and 100."),
         ({"response_format": "URL"}, "response_format", "Supported values are: url, b64_json."),
@@ -174,20 +203,19 @@ def test_contradictions_name_the_canonical_field(
 
 
 @pytest.mark.parametrize(
-    ("body", "param"),
+    ("body", "param", "message"),
     [
-        ({"stream": True}, "stream"),
-        ({"image": "data:image/png;base64,AAAA"}, "image"),
-        ({"image_url": "http://example.com/a.png"}, "image"),
-        ({"images": [{"image_url": "x"}]}, "image"),
-        ({"mask": "x"}, "mask"),
-        ({"mask_url": "x"}, "mask"),
+        ({"stream": True, "n": 2}, "n", "Streaming is only supported with n=1."),
+        ({"mask": "data:image/png;base64,AAAA"}, "mask", "needs an 'image'"),
+        ({"image": "ftp://example.com/a.png"}, "image", "Must be a file"),
+        ({"images": [{"file_id": "file-1"}]}, "image", "file_id"),
+        ({"images": ["https://a.test/1", "https://a.test/2"]}, "image", "multiple input images"),
     ],
 )
-def test_what_is_not_built_is_refused(body: dict[str, Any], param: str) -> None:
+def test_impossible_wishes_are_refused(body: dict[str, Any], param: str, message: str) -> None:
     error = refused(**body)
     assert error.param == param
-    assert "not supported" in error.message
+    assert message in error.message
 
 
 def test_equal_values_under_several_names_are_fine() -> None:
@@ -313,7 +341,7 @@ def test_a_server_can_allow_less() -> None:
     config = ApiConfig(max_images=2, max_side_px=512)
     for body in ({"n": 3}, {"size": "513x512"}):
         with pytest.raises(InvalidRequestError):
-            read_images_request({"prompt": "x", **body}, "req_1", config, FACTS)
+            read_body({"prompt": "x", **body}, config)
 
 
 @given(

@@ -3,7 +3,7 @@
 import asyncio
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,16 +16,6 @@ from tests.unit.api.conftest import MakeApp
 
 CONTRACT_DIR = Path(__file__).parents[4] / "shared" / "api"
 KEY = "sk-vectors"
-
-# What is not built yet. Each entry must fail: whoever builds it takes it off this list.
-LATER = {
-    "gen-avif": "avif is not encoded yet",
-    "img2img-": "image input is not built yet",
-    "stream-": "streaming is not built yet",
-    "edit-": "the edits route is not built yet",
-    "requests-list": "the request history is not built yet",
-    "requests-limit-101": "the request history is not built yet",
-}
 
 
 class ServeProxy:
@@ -44,14 +34,15 @@ class ServeProxy:
 
 
 class InProcess(httpx.BaseTransport):
-    """Lets the runner's synchronous client talk to the app in this process."""
+    """Lets the runner, which is synchronous, talk to the app on the event loop of the test."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = httpx.ASGITransport(app)
+        self._loop = loop
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
-        return asyncio.run(self._answer(request))
+        return asyncio.run_coroutine_threadsafe(self._answer(request), self._loop).result()
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         response = await self._transport.handle_async_request(request)
@@ -64,12 +55,7 @@ def cases() -> list[Any]:
     if not file.is_file():
         return []
     vectors = json.loads(file.read_text(encoding="utf-8"))["vectors"]
-    return [pytest.param(vector, id=vector["name"], marks=marks(vector)) for vector in vectors]
-
-
-def marks(vector: dict[str, Any]) -> list[pytest.MarkDecorator]:
-    reasons = [why for prefix, why in LATER.items() if vector["name"].startswith(prefix)]
-    return [pytest.mark.xfail(reason=why, strict=True) for why in reasons]
+    return [pytest.param(vector, id=vector["name"]) for vector in vectors]
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +69,9 @@ def runner() -> ModuleType:
 
 
 @pytest.fixture
-def http(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
-    transport = InProcess(ServeProxy(make_app(api_key=KEY)))
+async def http(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.Client]:
+    app = ServeProxy(make_app(api_key=KEY))
+    transport = InProcess(app, asyncio.get_running_loop())
     with httpx.Client(transport=transport, base_url="http://krea.test") as client:
         # The runner downloads pictures as a stranger does, without the client and its key.
         monkeypatch.setattr(httpx, "get", client.get)
@@ -92,5 +79,5 @@ def http(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.C
 
 
 @pytest.mark.parametrize("vector", cases())
-def test_vector(vector: dict[str, Any], http: httpx.Client, runner: ModuleType) -> None:
-    assert runner.run(http, vector, KEY) == []
+async def test_vector(vector: dict[str, Any], http: httpx.Client, runner: ModuleType) -> None:
+    assert await asyncio.to_thread(runner.run, http, vector, KEY) == []

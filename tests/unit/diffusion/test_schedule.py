@@ -8,7 +8,8 @@ from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.diffusion.schedule import SchedulerConfig, build_schedule, first_step
+from serve_app.diffusion.schedule import SchedulerConfig, build_schedule
+from serve_app.diffusion.steps import first_step
 
 FLUX = SchedulerConfig()
 OTHER = SchedulerConfig(
@@ -75,20 +76,6 @@ def test_strength_cuts_the_first_steps(num_steps: int, strength: float, start: i
     assert first_step(num_steps, strength) == start
     assert torch.equal(schedule.sigmas, whole.sigmas[start:])
     assert torch.equal(schedule.timesteps, whole.timesteps[start:])
-
-
-@given(steps, strengths)
-def test_at_least_one_step_runs_at_any_strength(num_steps: int, strength: float) -> None:
-    assert 0 <= first_step(num_steps, strength) < num_steps
-
-
-def test_a_strength_that_diffusers_would_refuse_runs_one_step() -> None:
-    assert first_step(10, 1e-18) == 9
-
-
-@given(steps, strengths)
-def test_more_strength_never_runs_fewer_steps(num_steps: int, strength: float) -> None:
-    assert first_step(num_steps, 1.0) <= first_step(num_steps, strength)
 
 
 @given(steps, st.integers(1, 10_000))

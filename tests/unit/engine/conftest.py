@@ -23,14 +23,18 @@ def transformer(flux_directory: Path) -> TransformerStage:
 
 @pytest.fixture
 def make_job(transformer: TransformerStage) -> MakeJob:
-    def make_job(seed: int = 0, num_steps: int = 4, canvas: Size = SMALL) -> Job:
+    def make_job(
+        seed: int = 0, num_steps: int = 4, canvas: Size = SMALL, num_previews: int = 0
+    ) -> Job:
         generator = torch.Generator().manual_seed(seed)
         embeds = PromptEmbeds(
             prompt_embeds=torch.randn(1, MAX_SEQUENCE_LENGTH, WIDTH, generator=generator),
             pooled_prompt_embeds=torch.randn(1, WIDTH, generator=generator),
             facts=PromptFacts(num_tokens=3, is_truncated=False),
         )
-        params = DenoiseParams(f"req_{seed}", 0, canvas, seed, num_steps, 4.5)
+        params = DenoiseParams(
+            f"req_{seed}", 0, canvas, seed, num_steps, 4.5, num_previews=num_previews
+        )
         return text_to_image_job(transformer, embeds, params)
 
     return make_job

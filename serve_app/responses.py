@@ -1,0 +1,128 @@
+"""Chains of calls to deployments: held together, cancelled together, run again after a death.
+
+Serve never retries a request that a replica accepted, and cancelling a task that awaits a
+response does not cancel the replica's work. So every chain of calls is held by a `Responses`
+block that cancels what it started, and is run again, whole, when a replica died.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from ray import ObjectRef
+from ray.serve.handle import (
+    DeploymentHandle,
+    DeploymentResponse,
+    DeploymentResponseGenerator,
+)
+
+from serve_app.ray_errors import is_replica_loss, to_request_error
+
+MAX_ATTEMPTS = 3
+FIRST_BACKOFF_S = 0.1
+
+# A waiting reader takes a thread. asyncio's own pool has only a few, and the rest needs those.
+MAX_STREAMS = 256
+_STREAM_READERS = ThreadPoolExecutor(MAX_STREAMS, thread_name_prefix="stream-reader")
+
+T = TypeVar("T")
+
+
+class Responses:
+    """The responses of one chain of calls; leaving the block by an error cancels them all."""
+
+    def __init__(self) -> None:
+        self._responses: list[DeploymentResponse[Any] | DeploymentResponseGenerator[Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            for response in self._responses:
+                response.cancel()
+
+    def start(self, method: DeploymentHandle[Any], *args: object) -> DeploymentResponse[Any]:
+        """Call a deployment's method; the response may be passed on without being awaited."""
+        # A generator only where `stream=True` was asked for.
+        response = cast(DeploymentResponse[Any], method.remote(*args))
+        self._responses.append(response)
+        return response
+
+    async def start_stream(
+        self, method: DeploymentHandle[Any], *args: object
+    ) -> AsyncIterator[ObjectRef[Any]]:
+        """Call a deployment's generator; yield references to its items, which stay unopened."""
+        response = cast(DeploymentResponseGenerator[Any], method.options(stream=True).remote(*args))
+        self._responses.append(response)
+        references = await response._to_object_ref_gen()
+        # Not `async for`: Ray's awaits each item, and with it opens it in this process (2.60).
+        read = partial(
+            asyncio.get_running_loop().run_in_executor, _STREAM_READERS, next, references, None
+        )
+        while (reference := await read()) is not None:
+            yield reference
+
+
+async def retried(chain: Callable[[Responses, int], Awaitable[T]], request_id: str) -> T:
+    """Return a chain's result; the chain is started again while replicas die under it.
+
+    Args:
+        chain: Is given what holds its responses, and the number of the attempt, from 1.
+        request_id: For the log.
+
+    Raises:
+        RequestError: What the client is to be told.
+    """
+    attempt = 1
+    while True:
+        try:
+            with Responses() as responses:
+                return await chain(responses, attempt)
+        except Exception as error:
+            if attempt == MAX_ATTEMPTS or not is_replica_loss(error):
+                raise to_request_error(error, request_id) from error
+        await asyncio.sleep(backoff_s(attempt))
+        attempt += 1
+
+
+async def retried_stream(
+    chain: Callable[[Responses], AsyncGenerator[T]], request_id: str
+) -> AsyncGenerator[T]:
+    """Yield a chain's items; one that is started again leaves out what was yielded before.
+
+    Raises:
+        RequestError: What the client is to be told.
+    """
+    attempt, num_yielded = 1, 0
+    while True:
+        try:
+            with Responses() as responses:
+                async with aclosing(chain(responses)) as items:
+                    index = 0
+                    async for item in items:
+                        index += 1
+                        if index > num_yielded:
+                            num_yielded = index
+                            yield item
+                return
+        except Exception as error:
+            if attempt == MAX_ATTEMPTS or not is_replica_loss(error):
+                raise to_request_error(error, request_id) from error
+        await asyncio.sleep(backoff_s(attempt))
+        attempt += 1
+
+
+def backoff_s(attempt: int) -> float:
+    """Return the jittered pause after failed attempt number `attempt`, in seconds."""
+    return FIRST_BACKOFF_S * 2.0 ** (attempt - 1) * random.uniform(1, 2)  # noqa: S311 - jitter

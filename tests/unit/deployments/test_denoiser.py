@@ -1,0 +1,93 @@
+"""The denoiser's two calls give the same picture, and leaving one frees the engine."""
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from serve_app.config import ModelConfig
+from serve_app.deployments.denoiser import Denoiser
+from serve_app.deployments.text_encoder import TextEncoder
+from serve_app.deployments.vae import Vae
+from serve_app.errors import StageFailedError
+from serve_app.messages import DenoiseParams, InputImage, PromptEmbeds, Size
+
+CANVAS = Size(64, 48)
+
+
+@pytest.fixture(scope="module")
+def model(flux_directory: Path) -> ModelConfig:
+    return ModelConfig(path=str(flux_directory), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def denoiser(model: ModelConfig) -> Denoiser:
+    return Denoiser(model)
+
+
+@pytest.fixture(scope="module")
+def embeds(model: ModelConfig) -> PromptEmbeds:
+    return asyncio.run(TextEncoder(model).encode("a cat"))
+
+
+def params(num_previews: int = 0, num_steps: int = 4, strength: float = 1.0) -> DenoiseParams:
+    return DenoiseParams("req_1", 0, CANVAS, 7, num_steps, 4.5, strength, num_previews)
+
+
+async def test_the_stream_ends_with_the_picture_of_the_unary_call(
+    denoiser: Denoiser, embeds: PromptEmbeds
+) -> None:
+    alone = await denoiser.denoise(embeds, params())
+    streamed = [latents async for latents in denoiser.denoise_stream(embeds, params(2))]
+    assert [latents.is_preview for latents in streamed] == [True, True, False]
+    assert torch.equal(streamed[-1].latents, alone.latents)
+    assert not torch.allclose(streamed[0].latents, alone.latents, atol=1e-3)
+    assert all(latents.facts == embeds.facts for latents in streamed)
+
+
+async def test_a_stream_without_previews_is_the_picture_alone(
+    denoiser: Denoiser, embeds: PromptEmbeds
+) -> None:
+    (latents,) = [latents async for latents in denoiser.denoise_stream(embeds, params())]
+    assert not latents.is_preview
+
+
+async def test_an_edit_starts_from_the_picture(
+    denoiser: Denoiser, model: ModelConfig, embeds: PromptEmbeds
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    image = await Vae(model).encode(InputImage(picture, 0.3), CANVAS, seed=7)
+    slight = params(num_steps=10, strength=0.3)
+    edited = await denoiser.denoise(embeds, slight, image)
+    new = await denoiser.denoise(embeds, params(num_steps=10))
+    distance = (edited.latents - image.image_latents).norm()
+    assert distance < (new.latents - image.image_latents).norm()
+    streamed = [latents async for latents in denoiser.denoise_stream(embeds, slight, image)]
+    assert torch.equal(streamed[-1].latents, edited.latents)
+
+
+async def test_a_stream_that_is_left_frees_the_engine(
+    denoiser: Denoiser, embeds: PromptEmbeds
+) -> None:
+    endless = params(num_previews=1, num_steps=50_000)
+    async with aclosing(denoiser.denoise_stream(embeds, params(3, num_steps=400))) as stream:
+        assert (await anext(stream)).is_preview
+    async with asyncio.timeout(60):
+        task = asyncio.create_task(anext(denoiser.denoise_stream(embeds, endless)))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        # The engine runs one job at a time: this one is answered only if the others left.
+        assert not (await denoiser.denoise(embeds, params(num_steps=1))).is_preview
+
+
+async def test_a_failed_job_fails_its_stream(
+    denoiser: Denoiser, embeds: PromptEmbeds, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = PromptEmbeds(
+        embeds.prompt_embeds * float("nan"), embeds.pooled_prompt_embeds, embeds.facts
+    )
+    with pytest.raises(StageFailedError):
+        _ = [latents async for latents in denoiser.denoise_stream(broken, params())]
