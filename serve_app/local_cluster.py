@@ -71,9 +71,27 @@ def first_line(error: ValidationError) -> str:
 
 @contextmanager
 def local_ray() -> Iterator[Path]:
-    """Run a Ray of our own on loopback for the length of the block; yields its log folder."""
+    """Run a Ray of our own on loopback for the length of the block; yields its log folder.
+
+    Raises:
+        StartError: It does not start, on a machine that is too busy or too small.
+    """
     # Ray's sockets live below it, and a socket's path may have 107 bytes: so not in TMPDIR.
     temp_dir = Path(tempfile.mkdtemp(prefix="krea-serve-", dir="/tmp"))
+    try:
+        start_ray(temp_dir)
+        yield temp_dir / "session_latest" / "logs"
+    finally:
+        ray.shutdown()
+        shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+def start_ray(temp_dir: Path) -> None:
+    """Start a Ray of our own.
+
+    Raises:
+        StartError: Ray gave up; it has no class for that.
+    """
     try:
         ray.init(
             address="local",
@@ -85,10 +103,8 @@ def local_ray() -> Iterator[Path]:
             _node_ip_address=LOOPBACK,
             _temp_dir=str(temp_dir),
         )
-        yield temp_dir / "session_latest" / "logs"
-    finally:
-        ray.shutdown()
-        shutil.rmtree(temp_dir, ignore_errors=True)
+    except Exception as error:
+        raise StartError(f"Ray did not start: {last_line([str(error)])}") from error
 
 
 def check_port(host: str, port: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.errors import StartError
-from serve_app.local_cluster import check_port, last_line, read_config
+from serve_app.local_cluster import check_port, last_line, read_config, start_ray
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -61,3 +61,10 @@ def test_of_a_traceback_the_error_itself_is_shown() -> None:
         "ValueError: bad weights"
     )
     assert last_line([""]) == "no reason was given"
+
+
+def test_a_ray_that_does_not_start_says_why_in_one_line(tmp_path: Path) -> None:
+    # A socket's path may have 107 bytes, and Ray gives up before it starts anything.
+    with pytest.raises(StartError, match=r"^Ray did not start: .*AF_UNIX") as refused:
+        start_ray(tmp_path / ("x" * 107))
+    assert "\n" not in refused.value.message
