@@ -1,0 +1,219 @@
+"""The transformer's forward for pictures of any sizes, steps, guidances and prompt lengths at once.
+
+Stock blocks read one timestep and one set of positions per row of a padded batch. Here all tokens
+stand in one row (`layout.py`): linear layers see them together, attention sees each picture alone,
+and modulation is computed once per picture and handed to its tokens. The weights and every layer
+are the stock model's own; only the two blocks' bodies are written anew
+(diffusers' `FluxTransformerBlock` and `FluxSingleTransformerBlock`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from diffusers.models.embeddings import apply_rotary_emb
+from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+
+from serve_app.engine.attention import attention_per_picture
+from serve_app.engine.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class PackedInputs:
+    """What the transformer reads of several pictures.
+
+    Attributes:
+        latents: Of each picture, (image_seq_len, 4 * num_latent_channels).
+        prompt_embeds: Of each, (its max_sequence_length, joint_attention_dim).
+        pooled_prompt_embeds: (pictures, pooled_projection_dim).
+        timesteps: (pictures,) float32, 0 to 1000.
+        guidance_scales: (pictures,) float32.
+        latent_image_ids: Of each, (image_seq_len, 3).
+    """
+
+    latents: Sequence[torch.Tensor]
+    prompt_embeds: Sequence[torch.Tensor]
+    pooled_prompt_embeds: torch.Tensor
+    timesteps: torch.Tensor
+    guidance_scales: torch.Tensor
+    latent_image_ids: Sequence[torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A packed batch between two blocks.
+
+    Attributes:
+        image: (1, image tokens, inner_dim).
+        text: (1, text tokens, inner_dim).
+        temb: Of timestep, guidance and pooled prompt, (pictures, inner_dim).
+        rotary: Cosines and sines of every token's place in joint order, each (tokens, head_dim).
+        layout: Whose token is whose.
+    """
+
+    image: torch.Tensor
+    text: torch.Tensor
+    temb: torch.Tensor
+    rotary: tuple[torch.Tensor, torch.Tensor]
+    layout: Layout
+
+    def without(self, dropped: frozenset[int]) -> "Hidden":
+        """Return the pictures that are left when some are dropped."""
+        if not dropped:
+            return self
+        layout = self.layout
+        is_kept = torch.tensor(
+            [index not in dropped for index in range(len(self.temb))], device=self.temb.device
+        )
+        joint = is_kept[layout.joint_owner]
+        return Hidden(
+            image=self.image[:, is_kept[layout.image_owner]],
+            text=self.text[:, is_kept[layout.text_owner]],
+            temb=self.temb[is_kept],
+            rotary=(self.rotary[0][joint], self.rotary[1][joint]),
+            layout=layout.without(dropped),
+        )
+
+
+class PackedTransformer:
+    """The four parts of a forward, over the layers of a stock model."""
+
+    def __init__(self, transformer: FluxTransformer2DModel) -> None:
+        self._model: Any = transformer
+
+    def embed(self, inputs: PackedInputs) -> Hidden:
+        """Return what the first block reads."""
+        model = self._model
+        latents = torch.cat(list(inputs.latents))[None]
+        prompt_embeds = torch.cat(list(inputs.prompt_embeds))[None]
+        layout = Layout.of(
+            [len(embeds) for embeds in inputs.prompt_embeds],
+            [len(latents) for latents in inputs.latents],
+            latents.device,
+        )
+        image_ids = torch.cat(list(inputs.latent_image_ids))
+        text_ids = image_ids.new_zeros(layout.num_text_tokens, 3)
+        ids = torch.cat([text_ids, image_ids])[layout.to_joint]
+        return Hidden(
+            image=model.x_embedder(latents),
+            text=model.context_embedder(prompt_embeds),
+            temb=self._temb(inputs, latents.dtype),
+            rotary=model.pos_embed(ids),
+            layout=layout,
+        )
+
+    def first_block(self, hidden: Hidden) -> Hidden:
+        """Return the batch after the first of all blocks, whose change tells of the others'."""
+        return _double_block(self._model.transformer_blocks[0], hidden)
+
+    def other_blocks(self, hidden: Hidden) -> torch.Tensor:
+        """Return the image tokens after all other blocks, (1, image tokens, inner_dim)."""
+        for block in self._model.transformer_blocks[1:]:
+            hidden = _double_block(block, hidden)
+        layout = hidden.layout
+        joint = torch.cat([hidden.text, hidden.image], dim=1)[:, layout.to_joint]
+        for block in self._model.single_transformer_blocks:
+            joint = _single_block(block, joint, hidden)
+        return joint[:, layout.from_joint][:, layout.num_text_tokens :]
+
+    def head(self, image: torch.Tensor, hidden: Hidden) -> list[torch.Tensor]:
+        """Return each picture's `noise_pred`, of the shape of its latents.
+
+        Args:
+            image: After the last block, (1, image tokens, inner_dim).
+            hidden: Of the same pictures, at any block.
+        """
+        norm, owner = self._model.norm_out, hidden.layout.image_owner
+        scale, shift = norm.linear(norm.silu(hidden.temb).to(image.dtype)).chunk(2, dim=1)
+        image = norm.norm(image) * (1 + scale[owner][None]) + shift[owner][None]
+        noise_pred: torch.Tensor = self._model.proj_out(image)[0]
+        return list(noise_pred.split(hidden.layout.image_lengths))
+
+    def _temb(self, inputs: PackedInputs, dtype: torch.dtype) -> torch.Tensor:
+        # Rounded, divided and multiplied again: FluxPipeline and the model do so between them.
+        timesteps = (inputs.timesteps.to(dtype) / 1000).to(dtype) * 1000
+        embed, pooled = self._model.time_text_embed, inputs.pooled_prompt_embeds
+        if not self._model.config["guidance_embeds"]:
+            temb: torch.Tensor = embed(timesteps, pooled)
+        else:
+            temb = embed(timesteps, inputs.guidance_scales.to(dtype) * 1000, pooled)
+        return temb
+
+
+def _double_block(block: Any, hidden: Hidden) -> Hidden:
+    layout, image, text = hidden.layout, hidden.image, hidden.text
+    mod = _modulation(block.norm1, hidden.temb, layout.image_owner, 6)
+    text_mod = _modulation(block.norm1_context, hidden.temb, layout.text_owner, 6)
+    attended, text_attended = _joint_attention(
+        block.attn,
+        block.norm1.norm(image) * (1 + mod[1]) + mod[0],
+        block.norm1_context.norm(text) * (1 + text_mod[1]) + text_mod[0],
+        hidden,
+    )
+    image = image + mod[2] * attended
+    image = image + mod[5] * block.ff(block.norm2(image) * (1 + mod[4]) + mod[3])
+    text = text + text_mod[2] * text_attended
+    normed = block.norm2_context(text) * (1 + text_mod[4]) + text_mod[3]
+    text = text + text_mod[5] * block.ff_context(normed)
+    return replace(hidden, image=image, text=text)
+
+
+def _single_block(block: Any, joint: torch.Tensor, hidden: Hidden) -> torch.Tensor:
+    shift, scale, gate = _modulation(block.norm, hidden.temb, hidden.layout.joint_owner, 3)
+    normed = block.norm.norm(joint) * (1 + scale) + shift
+    mlp = block.act_mlp(block.proj_mlp(normed))
+    attn = block.attn
+    attended = _attend(
+        _heads(attn, attn.to_q(normed), attn.norm_q),
+        _heads(attn, attn.to_k(normed), attn.norm_k),
+        _heads(attn, attn.to_v(normed)),
+        hidden,
+    )
+    change: torch.Tensor = gate * block.proj_out(torch.cat([attended, mlp], dim=2))
+    return joint + change
+
+
+def _joint_attention(
+    attn: Any, image: torch.Tensor, text: torch.Tensor, hidden: Hidden
+) -> tuple[torch.Tensor, torch.Tensor]:
+    layout = hidden.layout
+
+    def joint(text_part: torch.Tensor, image_part: torch.Tensor) -> torch.Tensor:
+        return torch.cat([text_part, image_part], dim=1)[:, layout.to_joint]
+
+    query = joint(
+        _heads(attn, attn.add_q_proj(text), attn.norm_added_q),
+        _heads(attn, attn.to_q(image), attn.norm_q),
+    )
+    key = joint(
+        _heads(attn, attn.add_k_proj(text), attn.norm_added_k),
+        _heads(attn, attn.to_k(image), attn.norm_k),
+    )
+    value = joint(_heads(attn, attn.add_v_proj(text)), _heads(attn, attn.to_v(image)))
+    attended = _attend(query, key, value, hidden)[:, layout.from_joint]
+    text_attended, image_attended = attended.tensor_split([layout.num_text_tokens], dim=1)
+    return attn.to_out[0](image_attended.contiguous()), attn.to_add_out(text_attended.contiguous())
+
+
+def _heads(attn: Any, projected: torch.Tensor, norm: Any = None) -> torch.Tensor:
+    """Return (1, tokens, inner_dim) as (1, tokens, heads, head_dim)."""
+    heads: torch.Tensor = projected.unflatten(-1, (-1, attn.head_dim))
+    return heads if norm is None else norm(heads)
+
+
+def _attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, hidden: Hidden
+) -> torch.Tensor:
+    query = apply_rotary_emb(query, hidden.rotary, sequence_dim=1)
+    key = apply_rotary_emb(key, hidden.rotary, sequence_dim=1)
+    attended = attention_per_picture(query, key, value, hidden.layout.joint_lengths)
+    return attended.flatten(2, 3)
+
+
+def _modulation(
+    norm: Any, temb: torch.Tensor, owner: torch.Tensor, num_parts: int
+) -> list[torch.Tensor]:
+    """Return a block's shifts, scales and gates for each token: computed once per picture."""
+    parts = norm.linear(norm.silu(temb)).chunk(num_parts, dim=1)
+    return [part[owner][None] for part in parts]
