@@ -44,7 +44,7 @@ def compose(config: AppConfig, **optional: Application) -> Application:
         config,
         read_model_facts(config.model.directory),
         text_encoder=_bind(TextEncoder, config.model),
-        denoiser=_bind(Denoiser, config.model),
+        denoiser=_bind(Denoiser, config.model, config.engine),
         vae=_bind(Vae, config.model),
         image_writer=_bind(ImageWriter, config.storage, config.provenance),
         **optional,

@@ -45,6 +45,28 @@ class ModelConfig(Config):
         return EMBEDDED_MODEL_DIR if self.path == "embedded" else Path(self.path)
 
 
+class EngineConfig(Config):
+    """How a denoiser chooses what runs in its next step.
+
+    Attributes:
+        policy: `deadline` starts what is due first and can still make it, `srpt` what is done
+            first, `fcfs` what came first; within a class of priority, tenants taking turns.
+        token_budget: Tokens of pictures and prompts in one step; None: measured at the start.
+        slo_factor: A picture is due after this many times the seconds it would take alone, or at
+            its request's deadline, whichever is earlier.
+        delivery_s: Seconds of a request's time that are kept for what follows the denoiser.
+        starved_after_s: Seconds after which a picture that others always go before gets its share.
+        starved_share: Of the steps, for the oldest such picture.
+    """
+
+    policy: Literal["deadline", "srpt", "fcfs"] = "deadline"
+    token_budget: Annotated[int, Field(gt=0)] | None = None
+    slo_factor: Annotated[float, Field(ge=1)] = 3.0
+    delivery_s: Annotated[float, Field(ge=0)] = 2.0
+    starved_after_s: PositiveSeconds = 60.0
+    starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+
+
 class StorageConfig(Config):
     """Where pictures delivered as URLs are kept, and for how long.
 
@@ -168,6 +190,7 @@ class AppConfig(Config):
     """One krea-serve application."""
 
     model: ModelConfig = ModelConfig()
+    engine: EngineConfig = EngineConfig()
     storage: StorageConfig = StorageConfig()
     api: ApiConfig = ApiConfig()
     records: RecordsConfig = RecordsConfig()

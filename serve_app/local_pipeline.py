@@ -8,12 +8,16 @@ from typing import Self
 import numpy as np
 import torch
 
+from serve_app.config import EngineConfig
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job, OnStep, image_to_image_job, text_to_image_job
 from serve_app.messages import DenoiseParams, Latents, Pixels, PromptFacts, Size
 from serve_app.stages.text_encoder import TextEncoderStage
 from serve_app.stages.transformer import TransformerStage
 from serve_app.stages.vae import VaeStage
+
+# Every picture has the bits that diffusers gives it; and nothing is measured at the start.
+ONE_AT_A_TIME = EngineConfig(token_budget=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class LocalPipeline:
             text_encoder=TextEncoderStage.load(directory, dtype, device),
             transformer=transformer,
             vae=VaeStage.load(directory, dtype, device),
-            engine=Engine(transformer),
+            engine=Engine(transformer, ONE_AT_A_TIME),
         )
 
     def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ Tensors and arrays are on the CPU: a consumer without a GPU must be able to open
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -16,6 +17,14 @@ OutputFormat = Literal["png", "jpeg", "webp", "avif", "gif"]
 Delivery = Literal["url", "b64_json"]
 
 NUM_SEEDS = 2**63
+
+
+class Priority(IntEnum):
+    """The class of a request: a lower one runs only where no higher one waits."""
+
+    INTERACTIVE = 0
+    STANDARD = 1
+    BATCH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,8 @@ class GenerationParams:
         input_image: The picture to change; None makes a new one.
         num_previews: Unfinished pictures to show on the way, where the result is streamed.
         is_safety_checked: Whether the safety checker looks at the pictures, where one is loaded.
+        priority: Its class.
+        tenant: Whose it is: the id of a key, or empty.
     """
 
     request_id: str
@@ -80,6 +91,8 @@ class GenerationParams:
     input_image: InputImage | None = None
     num_previews: int = 0
     is_safety_checked: bool = True
+    priority: Priority = Priority.STANDARD
+    tenant: str = ""
 
     def image_seed(self, index: int) -> int:
         """Return the seed of picture `index`: that of a request of its own with `seed + index`."""
@@ -127,6 +140,9 @@ class DenoiseParams:
         guidance_scale: The distilled guidance value.
         strength: Of an edit, over 0 up to 1: how much of its picture is lost.
         num_previews: Unfinished pictures to show on the way.
+        priority: Of the request.
+        tenant: Whose it is: tenants take turns.
+        must_end_unix_s: When the request is over, in Unix seconds; None: never.
     """
 
     request_id: str
@@ -137,6 +153,9 @@ class DenoiseParams:
     guidance_scale: float
     strength: float = 1.0
     num_previews: int = 0
+    priority: Priority = Priority.STANDARD
+    tenant: str = ""
+    must_end_unix_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

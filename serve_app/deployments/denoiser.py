@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import torch
 
-from serve_app.config import ModelConfig
+from serve_app.config import EngineConfig, ModelConfig
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job, image_to_image_job, text_to_image_job
 from serve_app.errors import StageFailedError
@@ -17,10 +17,10 @@ from serve_app.stages.transformer import TransformerStage
 class Denoiser:
     """Denoises pictures; the engine owns the loop and its thread."""
 
-    def __init__(self, model: ModelConfig) -> None:
+    def __init__(self, model: ModelConfig, engine: EngineConfig) -> None:
         dtype, device = place(model)
         self._transformer = TransformerStage.load(model.directory, dtype, device)
-        self._engine = Engine(self._transformer)
+        self._engine = Engine(self._transformer, engine)
 
     async def denoise(
         self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None

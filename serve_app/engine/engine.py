@@ -1,22 +1,33 @@
 """The denoising loop: one thread that owns the transformer and advances jobs step by step.
 
-Jobs join and leave between steps only, so nothing here is shared with another thread but the
-inbox, and each job's future.
+Jobs join, pause, resume and leave between steps only. The scheduler is shared with those who
+submit, under one lock that is never held during a step; all else is the thread's own.
 """
 
 import logging
 import threading
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 
 import torch
 
+from serve_app.config import EngineConfig
+from serve_app.engine.admission import check_in_time
+from serve_app.engine.cost_model import CostModel
 from serve_app.engine.job import Job, OnStep
+from serve_app.engine.policies import policy_named
 from serve_app.engine.runner import Runner
-from serve_app.engine.scheduler import FcfsScheduler
+from serve_app.engine.scheduler import Ageing, Scheduler
+from serve_app.engine.token_budget import measure_token_budget
 from serve_app.errors import StageFailedError
 from serve_app.stages.transformer import TransformerStage
 
 logger = logging.getLogger(__name__)
+
+# Until the first step was measured: a slow machine, so that nothing is expected too early.
+FIRST_S_PER_FLOP = 1e-11
 
 
 class Engine:
@@ -26,10 +37,20 @@ class Engine:
     with `StageFailedError("denoiser")`; the cause of a failure is in the log.
     """
 
-    def __init__(self, transformer: TransformerStage) -> None:
+    def __init__(self, transformer: TransformerStage, config: EngineConfig) -> None:
+        """Measure what a step takes, and start the thread."""
+        self._config = config
         self._runner = Runner(transformer)
-        self._scheduler: FcfsScheduler[Job] = FcfsScheduler()
-        self._inbox: list[Job] = []
+        self.cost_model = CostModel(FIRST_S_PER_FLOP)
+        self.token_budget = config.token_budget or measure_token_budget(
+            transformer, self.cost_model
+        )
+        self._scheduler: Scheduler[Job] = Scheduler(
+            policy_named(config.policy, self.cost_model),
+            self.cost_model,
+            self.token_budget,
+            Ageing(config.starved_after_s, config.starved_share),
+        )
         self._is_closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name="denoiser-engine", daemon=True)
@@ -52,12 +73,14 @@ class Engine:
 
         Raises:
             StageFailedError: The engine does not run any more.
+            OverloadedError: The job cannot end in time behind those that are here.
+            DeadlineExceededError: It cannot end in time at all.
         """
         job.on_step = on_step
         with self._changed:
             if not self.is_alive:
                 raise StageFailedError("denoiser")
-            self._inbox.append(job)
+            self._admit(job, time.monotonic())
             self._changed.notify()
         return job.future
 
@@ -70,10 +93,15 @@ class Engine:
 
     def step(self) -> None:
         """Run one step of the jobs that the scheduler picks."""
-        self._admit()
         self._drop_cancelled()
-        for job in self._scheduler.pick():
-            self._run(job)
+        jobs = self._pick()
+        if not jobs:
+            return
+        started = time.monotonic()
+        if self._run(jobs):
+            self._learn(jobs, time.monotonic() - started)
+        for job in jobs:
+            self._answer(job)
 
     def _loop(self) -> None:
         try:
@@ -84,49 +112,98 @@ class Engine:
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._is_closing or self._inbox or self._scheduler.jobs)
+            self._changed.wait_for(lambda: self._is_closing or self._scheduler.jobs)
             return not self._is_closing
 
-    def _admit(self) -> None:
-        with self._changed:
-            admitted, self._inbox = self._inbox, []
-        for job in admitted:
-            self._scheduler.add(job)
+    def _admit(self, job: Job, now: float) -> None:
+        solo_s = self.cost_model.solo_s(job)
+        job.arrived_at = now
+        job.deadline_at = now + self._config.slo_factor * solo_s
+        if job.must_end_unix_s is not None:
+            left_s = job.must_end_unix_s - time.time() - self._config.delivery_s
+            job.deadline_at = min(job.deadline_at, now + left_s)
+            check_in_time(solo_s, self._scheduler.ahead_s(job, now), left_s)
+        self._scheduler.add(job)
 
     def _drop_cancelled(self) -> None:
-        for job in self._scheduler.jobs:
-            if job.future.cancelled():
-                self._scheduler.remove(job)
-                # Wakes who waits for the future in another thread; `cancel` alone does not.
-                job.future.set_running_or_notify_cancel()
+        with self._changed:
+            for job in self._scheduler.jobs:
+                if job.future.cancelled():
+                    self._scheduler.remove(job)
+                    # Wakes who waits for the future in another thread; `cancel` alone does not.
+                    job.future.set_running_or_notify_cancel()
 
-    def _run(self, job: Job) -> None:
+    def _pick(self) -> Sequence[Job]:
+        with self._changed:
+            return self._scheduler.pick(time.monotonic())
+
+    def _run(self, jobs: Sequence[Job]) -> bool:
+        """Advance the jobs together or, if that fails, each alone; return whether together."""
         try:
-            self._runner.step(job)
-            if job.on_step is not None:
-                job.on_step(job.num_steps_done, job.schedule.num_steps)
-            if job.is_done:
-                self._deliver(job)
+            self._runner.step(jobs)
         except Exception:
-            logger.exception("job %s failed in step %d", job.name, job.num_steps_done)
-            self._scheduler.remove(job)
-            _fail(job)
+            logger.exception("a step of %s failed", ", ".join(job.name for job in jobs))
+            for job in jobs:
+                self._guarded(job, partial(self._runner.step, [job]))
+            return False
+        return True
+
+    def _learn(self, jobs: Sequence[Job], seconds: float) -> None:
+        with self._changed:
+            self.cost_model.observe(sum(job.step_flops for job in jobs), seconds)
+
+    def _answer(self, job: Job) -> None:
+        """Tell a job's owner what the step has brought."""
+        if not job.future.done():
+            self._guarded(job, partial(self._tell, job))
+
+    def _tell(self, job: Job) -> None:
+        if job.on_step is not None:
+            job.on_step(job.num_steps_done, job.num_steps)
+        if job.preview is not None and job.on_preview is not None:
+            preview, job.preview = job.preview.cpu(), None
+            job.on_preview(preview)
+        if job.is_done:
+            self._deliver(job)
 
     def _deliver(self, job: Job) -> None:
         latents = job.latents.cpu()
         # Looked at here and not after each step: on a GPU a look waits for the device.
         if not torch.isfinite(latents).all():
-            raise FloatingPointError("the latents are not finite")
-        self._scheduler.remove(job)
+            if job.runs_alone:
+                raise FloatingPointError("the latents are not finite")
+            logger.warning("job %s: the latents are not finite; it runs again, alone", job.name)
+            self._begin_again(job)
+            return
+        self._remove(job)
         if job.future.set_running_or_notify_cancel():
             job.future.set_result(latents)
+
+    def _begin_again(self, job: Job) -> None:
+        with self._changed:
+            self._scheduler.remove(job)
+            job.begin_again()
+            self._scheduler.add(job)
+
+    def _guarded(self, job: Job, work: Callable[[], None]) -> None:
+        """Do something for a job; what goes wrong fails this job and no other."""
+        try:
+            work()
+        except Exception:
+            logger.exception("job %s failed in step %d", job.name, job.num_steps_done)
+            self._remove(job)
+            _fail(job)
+
+    def _remove(self, job: Job) -> None:
+        with self._changed:
+            self._scheduler.remove(job)
 
     def _fail_all(self) -> None:
         with self._changed:
             self._is_closing = True
-        self._admit()
-        for job in self._scheduler.jobs:
-            self._scheduler.remove(job)
+            jobs = self._scheduler.jobs
+        for job in jobs:
+            self._remove(job)
             _fail(job)
 
 

@@ -17,6 +17,8 @@ from serve_app.diffusion.latents import (
 from serve_app.diffusion.masks import Repaint, pack_mask
 from serve_app.diffusion.schedule import Schedule, build_schedule
 from serve_app.diffusion.steps import preview_steps
+from serve_app.engine.cost_model import FluxGeometry
+from serve_app.engine.work import Work
 from serve_app.messages import DenoiseParams, EncodedImage, PromptEmbeds, Size
 from serve_app.stages.transformer import TransformerStage
 
@@ -24,8 +26,8 @@ OnStep = Callable[[int, int], None]
 OnPreview = Callable[[torch.Tensor], None]
 
 
-@dataclass(slots=True, eq=False)
-class Job:
+@dataclass(slots=True, eq=False, kw_only=True)
+class Job(Work):
     """One picture; its tensors lie on the transformer's device, in its dtype.
 
     Attributes:
@@ -36,12 +38,14 @@ class Job:
         schedule: The steps it takes.
         latent_image_ids: (image_seq_len, 3).
         latents: Where it stands, (1, image_seq_len, 4 * latent_channels).
+        first_latents: Where it began, to begin again.
         repaint: Of an inpainting.
-        num_steps_done: Steps behind it.
+        must_end_unix_s: When its request is over, in Unix seconds; None: never.
         future: Its final latents, on the CPU.
         on_step: Is told the steps done and the steps in all, from the engine's thread.
         preview_steps: After how many steps a preview is made.
         on_preview: Is given each preview, packed latents on the CPU, from the engine's thread.
+        preview: The latest, until it is given away.
     """
 
     name: str
@@ -51,17 +55,24 @@ class Job:
     schedule: Schedule
     latent_image_ids: torch.Tensor
     latents: torch.Tensor
+    first_latents: torch.Tensor
     repaint: Repaint | None = None
-    num_steps_done: int = 0
+    must_end_unix_s: float | None = None
     future: Future[torch.Tensor] = field(default_factory=Future)
     on_step: OnStep | None = None
     preview_steps: tuple[int, ...] = ()
     on_preview: OnPreview | None = None
+    preview: torch.Tensor | None = None
 
     @property
-    def is_done(self) -> bool:
-        """Whether no step is left."""
-        return self.num_steps_done == self.schedule.num_steps
+    def wants_preview(self) -> bool:
+        """Whether somebody wants to see where it stands after the step it is in."""
+        return self.on_preview is not None and self.num_steps_done + 1 in self.preview_steps
+
+    def begin_again(self) -> None:
+        """Go back to the first step, for a run that shares no batch; no preview comes twice."""
+        self.latents, self.num_steps_done = self.first_latents, 0
+        self.runs_alone, self.preview_steps, self.preview = True, (), None
 
 
 def text_to_image_job(
@@ -119,13 +130,23 @@ def _job(
     shape: LatentShape,
     latents: torch.Tensor,
 ) -> Job:
+    num_text_tokens = prompt.prompt_embeds.shape[1]
+    geometry = FluxGeometry.of(transformer.transformer.config)
+    first_latents = transformer.to_device(latents)
     return Job(
+        num_steps=schedule.num_steps,
+        num_tokens=shape.image_seq_len + num_text_tokens,
+        step_flops=geometry.step_flops(shape.image_seq_len, num_text_tokens),
+        priority=params.priority,
+        tenant=params.tenant,
+        must_end_unix_s=params.must_end_unix_s,
         name=f"{params.request_id}/{params.image_index}",
         prompt_embeds=transformer.to_device(prompt.prompt_embeds),
         pooled_prompt_embeds=transformer.to_device(prompt.pooled_prompt_embeds),
         guidance_scale=params.guidance_scale,
         schedule=schedule,
         latent_image_ids=transformer.to_device(latent_image_ids(shape, transformer.dtype)),
-        latents=transformer.to_device(latents),
+        latents=first_latents,
+        first_latents=first_latents,
         preview_steps=preview_steps(schedule.num_steps, params.num_previews),
     )

@@ -1,9 +1,12 @@
-"""One denoising step of one job: a forward of the transformer, then an Euler step."""
+"""One step of several jobs: one forward of the transformer, then an Euler step of each."""
+
+from collections.abc import Sequence
 
 import torch
 
 from serve_app.diffusion.euler import euler_step
 from serve_app.engine.job import Job
+from serve_app.engine.packed import PackedInputs, PackedTransformer
 from serve_app.stages.transformer import TransformerStage
 
 
@@ -12,11 +15,27 @@ class Runner:
 
     def __init__(self, transformer: TransformerStage) -> None:
         self._transformer = transformer
+        self._packed = PackedTransformer(transformer.transformer)
 
     @torch.no_grad()
-    def step(self, job: Job) -> None:
-        """Advance `job` by one step."""
-        noise_pred = self._transformer.predict(
+    def step(self, jobs: Sequence[Job]) -> None:
+        """Advance the jobs by one step, all of them or, if this raises, none."""
+        for job, noise_pred in zip(jobs, self._noise_preds(jobs), strict=True):
+            _advance(job, noise_pred)
+        if self._transformer.device.type != "cpu":
+            # Else steps would queue up on the device: out of reach, and not to be timed.
+            torch.accelerator.synchronize(self._transformer.device)
+
+    def _noise_preds(self, jobs: Sequence[Job]) -> Sequence[torch.Tensor]:
+        """Return what the transformer says of each job's latents, in their shape."""
+        if len(jobs) == 1:
+            return [self._noise_pred(jobs[0])]
+        packed = self._packed
+        hidden = packed.first_block(packed.embed(_packed_inputs(jobs)))
+        return [pred[None] for pred in packed.head(packed.other_blocks(hidden), hidden)]
+
+    def _noise_pred(self, job: Job) -> torch.Tensor:
+        return self._transformer.predict(
             latents=job.latents,
             timestep=job.schedule.timesteps[job.num_steps_done],
             guidance_scale=job.guidance_scale,
@@ -24,13 +43,27 @@ class Runner:
             pooled_prompt_embeds=job.pooled_prompt_embeds,
             latent_image_ids=job.latent_image_ids,
         )
-        sigma_next = job.schedule.sigmas[job.num_steps_done + 1]
-        latents = _latents_at(sigma_next, job, noise_pred)
-        if job.on_preview is not None and job.num_steps_done + 1 in job.preview_steps:
-            # What the picture would be if the rest of the way were straight.
-            job.on_preview(_latents_at(job.schedule.sigmas[-1], job, noise_pred).cpu())
-        job.latents = latents
-        job.num_steps_done += 1
+
+
+def _packed_inputs(jobs: Sequence[Job]) -> PackedInputs:
+    device = jobs[0].latents.device
+    return PackedInputs(
+        latents=[job.latents[0] for job in jobs],
+        prompt_embeds=[job.prompt_embeds[0] for job in jobs],
+        pooled_prompt_embeds=torch.cat([job.pooled_prompt_embeds for job in jobs]),
+        timesteps=torch.stack([job.schedule.timesteps[job.num_steps_done] for job in jobs]),
+        guidance_scales=torch.tensor([job.guidance_scale for job in jobs], device=device),
+        latent_image_ids=[job.latent_image_ids for job in jobs],
+    )
+
+
+def _advance(job: Job, noise_pred: torch.Tensor) -> None:
+    latents = _latents_at(job.schedule.sigmas[job.num_steps_done + 1], job, noise_pred)
+    if job.wants_preview:
+        # What the picture would be if the rest of the way were straight.
+        job.preview = _latents_at(job.schedule.sigmas[-1], job, noise_pred)
+    job.latents = latents
+    job.num_steps_done += 1
 
 
 def _latents_at(sigma_next: torch.Tensor, job: Job, noise_pred: torch.Tensor) -> torch.Tensor:

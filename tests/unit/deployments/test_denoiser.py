@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from serve_app.config import ModelConfig
+from serve_app.config import EngineConfig, ModelConfig
 from serve_app.deployments.denoiser import Denoiser
 from serve_app.deployments.text_encoder import TextEncoder
 from serve_app.deployments.vae import Vae
@@ -25,7 +25,7 @@ def model(flux_directory: Path) -> ModelConfig:
 
 @pytest.fixture(scope="module")
 def denoiser(model: ModelConfig) -> Denoiser:
-    return Denoiser(model)
+    return Denoiser(model, EngineConfig(token_budget=1))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 import torch
 
+from serve_app.config import EngineConfig
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job
 from serve_app.engine.runner import Runner
@@ -16,13 +17,15 @@ from serve_app.errors import StageFailedError
 from serve_app.stages.transformer import TransformerStage
 from tests.unit.engine.conftest import MakeJob
 
+ONE_AT_A_TIME = EngineConfig(policy="fcfs", token_budget=1)
+
 # Far more than any wait here takes: a test that hangs fails with a name.
 PATIENCE_S = 60
 
 
 @pytest.fixture
 def engine(transformer: TransformerStage) -> Iterator[Engine]:
-    engine = Engine(transformer)
+    engine = Engine(transformer, ONE_AT_A_TIME)
     yield engine
     engine.close()
 
@@ -50,7 +53,7 @@ class Gate:
 def solo(transformer: TransformerStage, job: Job) -> torch.Tensor:
     runner = Runner(transformer)
     while not job.is_done:
-        runner.step(job)
+        runner.step([job])
     return job.latents
 
 
@@ -214,7 +217,7 @@ def test_a_closed_engine_takes_no_jobs(engine: Engine, make_job: MakeJob) -> Non
 def test_a_loop_that_dies_answers_its_jobs_and_says_so(
     engine: Engine, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pick() -> list[Job]:
+    def pick(_now: float) -> list[Job]:
         raise RuntimeError("a bug in the scheduler")
 
     monkeypatch.setattr(engine._scheduler, "pick", pick)

@@ -14,7 +14,10 @@ def previews_of(transformer: TransformerStage, job: Job) -> list[torch.Tensor]:
     job.on_preview = shown.append
     runner = Runner(transformer)
     while not job.is_done:
-        runner.step(job)
+        runner.step([job])
+        if job.preview is not None:
+            shown.append(job.preview)
+            job.preview = None
     return shown
 
 
@@ -22,9 +25,9 @@ def test_the_preview_is_the_predicted_end(transformer: TransformerStage, make_jo
     job, plain = make_job(num_steps=4, num_previews=1), make_job(num_steps=4)
     (preview,) = previews_of(transformer, job)
     runner = Runner(transformer)
-    runner.step(plain)
+    runner.step([plain])
     before = plain.latents
-    runner.step(plain)
+    runner.step([plain])
     # The velocity of step 2, from its Euler step; the preview follows it down to sigma 0.
     sigmas = plain.schedule.sigmas
     velocity = (plain.latents - before) / (sigmas[2] - sigmas[1])

@@ -11,7 +11,7 @@ from tests.unit.engine.conftest import MakeJob
 
 def run_alone(runner: Runner, job: Job) -> torch.Tensor:
     while not job.is_done:
-        runner.step(job)
+        runner.step([job])
     return job.latents
 
 
@@ -24,7 +24,7 @@ def test_interleaved_jobs_equal_jobs_run_alone(
     for _ in range(5):
         for job in jobs:
             if not job.is_done:
-                runner.step(job)
+                runner.step([job])
     for job, spec in zip(jobs, specs, strict=True):
         assert torch.equal(job.latents, run_alone(runner, make_job(*spec)))
 
@@ -34,7 +34,7 @@ def test_a_job_counts_its_steps(transformer: TransformerStage, make_job: MakeJob
     seen = [(job.num_steps_done, job.is_done)]
     for _ in range(2):
         before = job.latents.clone()
-        Runner(transformer).step(job)
+        Runner(transformer).step([job])
         seen.append((job.num_steps_done, job.is_done))
         assert not torch.equal(job.latents, before)
         assert not job.latents.requires_grad

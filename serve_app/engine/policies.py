@@ -1,0 +1,103 @@
+"""In which order waiting jobs of one class start, and which of them may interrupt a running one.
+
+Pure Python: no torch, no clock, no thread.
+"""
+
+from typing import Literal, Protocol
+
+from serve_app.engine.cost_model import CostModel
+from serve_app.engine.work import Work
+
+
+class Policy(Protocol):
+    """Compares jobs of one class and of tenants with equal service."""
+
+    def rank(self, work: Work, now: float) -> tuple[float, float]:
+        """Return what waiting jobs are sorted by, the first to start lowest."""
+
+    def rank_holds_until(self, work: Work, now: float) -> float:
+        """Return the time at which its rank changes though it only waits."""
+
+    def may_interrupt(self, newcomer: Work, running: Work, now: float) -> bool:
+        """Whether the newcomer may take a running job's place in the next step."""
+
+
+NEVER = float("inf")
+
+
+class Fcfs:
+    """First come, first served; what runs runs to its end."""
+
+    def rank(self, work: Work, now: float) -> tuple[float, float]:
+        """Return when it came."""
+        return (work.arrived_at, 0.0)
+
+    def rank_holds_until(self, work: Work, now: float) -> float:
+        """Return never: who came first stays so."""
+        return NEVER
+
+    def may_interrupt(self, newcomer: Work, running: Work, now: float) -> bool:
+        """Return False."""
+        return False
+
+
+class Srpt:
+    """Shortest remaining processing time first: the least mean latency, no regard for deadlines."""
+
+    def __init__(self, cost_model: CostModel) -> None:
+        self._remaining_s = cost_model.remaining_s
+
+    def rank(self, work: Work, now: float) -> tuple[float, float]:
+        """Return what is left of it."""
+        return (self._remaining_s(work), work.arrived_at)
+
+    def rank_holds_until(self, work: Work, now: float) -> float:
+        """Return never: what waits does not become less."""
+        return NEVER
+
+    def may_interrupt(self, newcomer: Work, running: Work, now: float) -> bool:
+        """Whether less is left of the newcomer."""
+        return self._remaining_s(newcomer) < self._remaining_s(running)
+
+
+class EarliestDeadline:
+    """Earliest deadline first among those that can still make it, then the shortest of the rest.
+
+    A job is interrupted only if the newcomer would else miss its deadline while the job still makes
+    its own; one that is late already gives way to who is not.
+    """
+
+    def __init__(self, cost_model: CostModel) -> None:
+        self._remaining_s = cost_model.remaining_s
+
+    def rank(self, work: Work, now: float) -> tuple[float, float]:
+        """Return its deadline, or what is left of it once that cannot be met."""
+        remaining_s = self._remaining_s(work)
+        if now + remaining_s <= work.deadline_at:
+            return (0.0, work.deadline_at)
+        return (1.0, remaining_s)
+
+    def rank_holds_until(self, work: Work, now: float) -> float:
+        """Return when it must start to meet its deadline, if that is still to come."""
+        latest_start = work.deadline_at - self._remaining_s(work)
+        return latest_start if now <= latest_start else NEVER
+
+    def may_interrupt(self, newcomer: Work, running: Work, now: float) -> bool:
+        """Whether the newcomer's deadline is saved by it and the running job's not lost."""
+        newcomer_s, running_s = self._remaining_s(newcomer), self._remaining_s(running)
+        is_newcomer_in_time = now + newcomer_s <= newcomer.deadline_at
+        if now + running_s > running.deadline_at:
+            return is_newcomer_in_time or newcomer_s < running_s
+        both_end_at = now + newcomer_s + running_s
+        return is_newcomer_in_time and newcomer.deadline_at < both_end_at <= running.deadline_at
+
+
+def policy_named(name: Literal["deadline", "srpt", "fcfs"], cost_model: CostModel) -> Policy:
+    """Return the policy of a configuration."""
+    match name:
+        case "deadline":
+            return EarliestDeadline(cost_model)
+        case "srpt":
+            return Srpt(cost_model)
+        case "fcfs":
+            return Fcfs()

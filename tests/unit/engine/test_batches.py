@@ -1,0 +1,241 @@
+"""Jobs that share steps: each gets what it would get alone, and fails alone."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+
+import pytest
+import torch
+
+from serve_app.config import EngineConfig
+from serve_app.engine.engine import Engine
+from serve_app.engine.job import Job
+from serve_app.engine.runner import Runner
+from serve_app.errors import DeadlineExceededError, OverloadedError, StageFailedError
+from serve_app.messages import Priority, Size
+from serve_app.stages.transformer import TransformerStage
+from tests.unit.engine.conftest import MakeJob
+
+PATIENCE_S = 60
+SIZES = (Size(32, 48), Size(64, 16), Size(64, 64), Size(32, 48))
+
+
+@pytest.fixture
+def engine(transformer: TransformerStage) -> Iterator[Engine]:
+    # In the order they came, in which a batch is the same each time.
+    engine = Engine(transformer, EngineConfig(policy="fcfs", token_budget=10_000))
+    yield engine
+    engine.close()
+
+
+class Doorstop:
+    """An `on_step` that keeps the engine in a job's first step until it is taken away."""
+
+    def __init__(self) -> None:
+        self._reached, self._removed = threading.Event(), threading.Event()
+
+    def __call__(self, num_done: int, _num_steps: int) -> None:
+        if num_done == 1:
+            self._reached.set()
+            assert self._removed.wait(PATIENCE_S)
+
+    def wait(self) -> None:
+        assert self._reached.wait(PATIENCE_S)
+
+    def remove(self) -> None:
+        self._removed.set()
+
+
+@pytest.fixture
+def together(engine: Engine, make_job: MakeJob) -> Iterator[Callable[[], None]]:
+    """Holds the engine, so that what is submitted meets in one step; calling it lets go."""
+    doorstop = Doorstop()
+    engine.submit(make_job(99, num_steps=1), doorstop)
+    doorstop.wait()
+    yield doorstop.remove
+    doorstop.remove()
+
+
+def alone(transformer: TransformerStage, job: Job) -> torch.Tensor:
+    runner = Runner(transformer)
+    while not job.is_done:
+        runner.step([job])
+    return job.latents
+
+
+def mixed_jobs(make_job: MakeJob) -> list[Job]:
+    return [
+        make_job(seed, num_steps=4 + 3 * seed, canvas=canvas) for seed, canvas in enumerate(SIZES)
+    ]
+
+
+def test_jobs_of_mixed_sizes_and_steps_equal_jobs_run_alone(
+    engine: Engine,
+    transformer: TransformerStage,
+    make_job: MakeJob,
+    together: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batches: list[int] = []
+    step = engine._runner.step
+
+    def counted(jobs: Sequence[Job]) -> None:
+        batches.append(len(jobs))
+        step(jobs)
+
+    monkeypatch.setattr(engine._runner, "step", counted)
+    futures = [engine.submit(job) for job in mixed_jobs(make_job)]
+    together()
+    for future, job in zip(futures, mixed_jobs(make_job), strict=True):
+        torch.testing.assert_close(
+            future.result(PATIENCE_S), alone(transformer, job), atol=2e-6, rtol=0
+        )
+    assert batches == [4] * 4 + [3] * 3 + [2] * 3 + [1] * 3
+
+
+def test_a_job_that_joins_later_equals_one_run_alone(
+    engine: Engine, transformer: TransformerStage, make_job: MakeJob
+) -> None:
+    doorstop = Doorstop()
+    first = engine.submit(make_job(1, num_steps=6), doorstop)
+    doorstop.wait()
+    second = engine.submit(make_job(2, num_steps=3, canvas=Size(64, 64)))
+    doorstop.remove()
+    for future, job in (
+        (first, make_job(1, num_steps=6)),
+        (second, make_job(2, num_steps=3, canvas=Size(64, 64))),
+    ):
+        torch.testing.assert_close(
+            future.result(PATIENCE_S), alone(transformer, job), atol=2e-6, rtol=0
+        )
+
+
+def test_a_job_that_leaves_runs_no_further_step(
+    engine: Engine, make_job: MakeJob, together: Callable[[], None]
+) -> None:
+    doorstop = Doorstop()
+    leaving, staying = make_job(1, num_steps=20), make_job(2, num_steps=20)
+    left = engine.submit(leaving, doorstop)
+    stayed = engine.submit(staying)
+    together()
+    doorstop.wait()
+    left.cancel()
+    doorstop.remove()
+    assert stayed.result(PATIENCE_S).isfinite().all()
+    assert leaving.num_steps_done == 1
+    with pytest.raises(CancelledError):
+        left.result(0)
+
+
+def test_a_picture_that_is_not_finite_changes_no_bit_of_its_neighbours(
+    engine: Engine,
+    make_job: MakeJob,
+    together: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    healthy = [engine.submit(job) for job in mixed_jobs(make_job)]
+    broken = make_job(7, num_steps=5)
+    broken.prompt_embeds = broken.prompt_embeds * float("nan")
+    failing = engine.submit(broken)
+    together()
+    results = [future.result(PATIENCE_S) for future in healthy]
+    with pytest.raises(StageFailedError):
+        failing.result(PATIENCE_S)
+    assert "runs again, alone" in caplog.text
+    # The same steps, with a healthy picture of the same shape in the broken one's place.
+    doorstop = Doorstop()
+    engine.submit(make_job(99, num_steps=1), doorstop)
+    doorstop.wait()
+    again = [engine.submit(job) for job in mixed_jobs(make_job)]
+    engine.submit(make_job(7, num_steps=5))
+    doorstop.remove()
+    for result, future in zip(results, again, strict=True):
+        assert torch.equal(result, future.result(PATIENCE_S))
+
+
+def test_a_step_that_raises_is_tried_again_with_each_job_alone(
+    engine: Engine, transformer: TransformerStage, make_job: MakeJob, together: Callable[[], None]
+) -> None:
+    broken = make_job(7)
+    broken.prompt_embeds = broken.prompt_embeds[..., :5]
+    futures = [engine.submit(job) for job in (make_job(1), broken, make_job(2))]
+    together()
+    with pytest.raises(StageFailedError):
+        futures[1].result(PATIENCE_S)
+    for future, seed in ((futures[0], 1), (futures[2], 2)):
+        torch.testing.assert_close(
+            future.result(PATIENCE_S), alone(transformer, make_job(seed)), atol=2e-6, rtol=0
+        )
+    assert engine.is_alive
+
+
+def test_a_failure_that_passes_costs_no_job(
+    engine: Engine,
+    make_job: MakeJob,
+    together: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failed: list[int] = []
+    step = engine._runner.step
+
+    def once_failing(jobs: Sequence[Job]) -> None:
+        if not failed:
+            failed.append(len(jobs))
+            raise MemoryError("for a moment")
+        step(jobs)
+
+    monkeypatch.setattr(engine._runner, "step", once_failing)
+    futures = [engine.submit(make_job(seed)) for seed in range(3)]
+    together()
+    assert all(future.result(PATIENCE_S).isfinite().all() for future in futures)
+    assert failed == [3]
+
+
+def timed_job(make_job: MakeJob, left_s: float, num_steps: int = 4) -> Job:
+    job = make_job(num_steps=num_steps)
+    job.must_end_unix_s = time.time() + left_s
+    return job
+
+
+def test_what_cannot_end_in_time_is_refused_at_once(
+    transformer: TransformerStage, make_job: MakeJob
+) -> None:
+    engine = Engine(transformer, EngineConfig(policy="fcfs", token_budget=1, delivery_s=0))
+    doorstop = Doorstop()
+    engine.submit(make_job(num_steps=30), doorstop)
+    doorstop.wait()
+    # A step takes a second.
+    engine.cost_model.s_per_flop, engine.cost_model.overhead_s = 1.0 / make_job().step_flops, 0.0
+    with pytest.raises(OverloadedError) as refused:
+        engine.submit(timed_job(make_job, left_s=20))
+    # Four steps of its own behind the 29 that are left: 13 seconds too many.
+    assert refused.value.retry_after_s in (13, 14)
+    with pytest.raises(DeadlineExceededError, match="about 4 seconds"):
+        engine.submit(timed_job(make_job, left_s=2))
+    kept = engine.submit(timed_job(make_job, left_s=60))
+    doorstop.remove()
+    assert kept.result(PATIENCE_S).isfinite().all()
+    engine.close()
+
+
+def test_a_job_of_a_higher_class_interrupts(
+    transformer: TransformerStage, make_job: MakeJob
+) -> None:
+    engine = Engine(transformer, EngineConfig(token_budget=1))
+    doorstop = Doorstop()
+    order: list[str] = []
+    low = make_job(1, num_steps=10)
+    low.priority = Priority.BATCH
+    first = engine.submit(low, doorstop)
+    first.add_done_callback(lambda _: order.append("low"))
+    doorstop.wait()
+    high = make_job(2, num_steps=3)
+    high.priority = Priority.INTERACTIVE
+    second = engine.submit(high)
+    second.add_done_callback(lambda _: order.append("high"))
+    doorstop.remove()
+    assert first.result(PATIENCE_S).isfinite().all()
+    assert order == ["high", "low"]
+    assert torch.equal(first.result(0), alone(transformer, make_job(1, num_steps=10)))
+    engine.close()

@@ -1,0 +1,81 @@
+"""Jobs without tensors, in whole seconds: a step of `seconds` takes so many."""
+
+from dataclasses import dataclass
+from math import inf
+
+from serve_app.engine.cost_model import CostModel
+from serve_app.engine.policies import EarliestDeadline, Policy
+from serve_app.engine.scheduler import Ageing, Scheduler
+from serve_app.engine.work import Work
+from serve_app.messages import Priority
+
+NO_AGEING = Ageing(after_s=inf, share=0.0)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Named(Work):
+    """Work with a name, for what a test says."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def work(
+    name: str,
+    *,
+    num_steps: int = 10,
+    seconds: float = 1.0,
+    num_tokens: int = 100,
+    due: float = inf,
+    arrived: float = 0.0,
+    priority: Priority = Priority.STANDARD,
+    tenant: str = "",
+    runs_alone: bool = False,
+) -> Named:
+    return Named(
+        name=name,
+        num_steps=num_steps,
+        num_tokens=num_tokens,
+        step_flops=seconds,
+        priority=priority,
+        tenant=tenant,
+        arrived_at=arrived,
+        deadline_at=due,
+        runs_alone=runs_alone,
+    )
+
+
+def cost_model() -> CostModel:
+    """One operation takes one second."""
+    return CostModel(s_per_flop=1.0)
+
+
+def scheduler(
+    *jobs: Named, policy: Policy | None = None, budget: int = 100, ageing: Ageing = NO_AGEING
+) -> Scheduler[Named]:
+    model = cost_model()
+    made: Scheduler[Named] = Scheduler(policy or EarliestDeadline(model), model, budget, ageing)
+    for job in jobs:
+        made.add(job)
+    return made
+
+
+def names(scheduler: Scheduler[Named], now: float = 0.0) -> str:
+    return " ".join(job.name for job in scheduler.pick(now))
+
+
+def run(scheduler: Scheduler[Named], until: float = inf) -> dict[str, float]:
+    """Run steps on a virtual clock; return when each job was done."""
+    now = 0.0
+    done: dict[str, float] = {}
+    while scheduler.jobs and now < until:
+        batch = scheduler.pick(now)
+        now += sum(job.step_flops for job in batch)
+        for job in batch:
+            job.num_steps_done += 1
+            if job.is_done:
+                scheduler.remove(job)
+                done[job.name] = now
+    return done
