@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from serve_app.config import RecordsConfig
 from serve_app.errors import ConfigError, KreaServeError
+from serve_app.messages import Priority
 from serve_app.one_line_errors import one_line_errors
 from serve_app.records.keys import DEFAULT_ORGANISATION, Scope, StoredKey
 
@@ -28,11 +30,29 @@ app = typer.Typer(
 )
 
 MS_PER_DAY = 24 * 3600 * 1000
-COLUMNS = ("ID", "STATE", "NAME", "ORGANISATION", "CREATED", "EXPIRES", "LAST USED", "SCOPES")
+COLUMNS = (
+    "ID",
+    "STATE",
+    "NAME",
+    "ORGANISATION",
+    "CREATED",
+    "EXPIRES",
+    "LAST USED",
+    "PRIORITY",
+    "SCOPES",
+)
 ConfigOption = Annotated[
     Path | None,
     typer.Option(help="The Serve config file whose database is meant; by default, the default."),
 ]
+
+
+class PriorityName(StrEnum):
+    """The classes as one types them."""
+
+    INTERACTIVE = "interactive"
+    STANDARD = "standard"
+    BATCH = "batch"
 
 
 @app.command()
@@ -44,6 +64,9 @@ def create(
     scope: Annotated[
         list[Scope] | None, typer.Option(help="What it allows; by default, everything.")
     ] = None,
+    priority: Annotated[
+        PriorityName, typer.Option(help="The class of its requests; they may ask for a lower one.")
+    ] = PriorityName.STANDARD,
     expires_in_days: Annotated[int | None, typer.Option(min=1, help="Never by default.")] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -53,7 +76,9 @@ def create(
     with one_line_errors():
         key = _with_keys(
             config,
-            lambda keys: keys.create(name, organisation, scope or Scope, now_ms, expires_at_ms),
+            lambda keys: keys.create(
+                name, organisation, scope or Scope, now_ms, expires_at_ms, Priority[priority.name]
+            ),
         )
     typer.echo("krea-serve: keep this key now; it cannot be shown again", err=True)
     typer.echo(key)
@@ -99,6 +124,7 @@ def cells(key: StoredKey, now_ms: int) -> tuple[str, ...]:
         day(key.created_at_ms),
         day(key.expires_at_ms),
         day(key.last_used_at_ms),
+        key.priority.name.lower(),
         ",".join(sorted(key.scopes)),
     )
 

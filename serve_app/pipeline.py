@@ -56,7 +56,7 @@ class Pipeline:
             RequestError: What the client is to be told; nothing of Ray leaves this method.
         """
         async with deadline.kept():
-            return GenerationResult(images=await self._all_images(params))
+            return GenerationResult(images=await self._all_images(params, deadline))
 
     async def stream(
         self, params: GenerationParams, deadline: Deadline
@@ -67,7 +67,7 @@ class Pipeline:
             RequestError: What the client is to be told; nothing of Ray leaves this method.
         """
         written = retried_stream(
-            lambda responses: self._streamed(responses, params), params.request_id
+            lambda responses: self._streamed(responses, params, deadline), params.request_id
         )
         try:
             while True:
@@ -81,14 +81,16 @@ class Pipeline:
         finally:
             await written.aclose()
 
-    async def _all_images(self, params: GenerationParams) -> tuple[WrittenImage, ...]:
+    async def _all_images(
+        self, params: GenerationParams, deadline: Deadline
+    ) -> tuple[WrittenImage, ...]:
         with Responses() as responses:
             # Encoded once, and not awaited: every picture's first chain passes it on.
             embeds = None if is_unchanged(params) else self._encoded(responses, params)
             try:
                 async with asyncio.TaskGroup() as group:
                     tasks = [
-                        group.create_task(self._image(params, index, embeds))
+                        group.create_task(self._image(params, deadline, index, embeds))
                         for index in range(params.num_images)
                     ]
             except ExceptionGroup as failed:
@@ -96,26 +98,30 @@ class Pipeline:
         return tuple(task.result() for task in tasks)
 
     async def _image(
-        self, params: GenerationParams, index: int, embeds: DeploymentResponse[Any] | None
+        self,
+        params: GenerationParams,
+        deadline: Deadline,
+        index: int,
+        embeds: DeploymentResponse[Any] | None,
     ) -> WrittenImage:
         async def chain(responses: Responses, attempt: int) -> WrittenImage:
             if is_unchanged(params):
                 return await self._unchanged(responses, params)
             # On another attempt the shared embeddings may be what was lost.
             shared = embeds if attempt == 1 else None
-            asked = self._denoise_args(responses, params, index, shared)
+            asked = self._denoise_args(responses, params, deadline, index, shared)
             latents = responses.start(self._stages.denoiser.denoise, *asked)
             return await self._decoded(responses, params, index, latents)
 
         return await retried(chain, params.request_id)
 
     async def _streamed(
-        self, responses: Responses, params: GenerationParams
+        self, responses: Responses, params: GenerationParams, deadline: Deadline
     ) -> AsyncGenerator[WrittenImage]:
         if is_unchanged(params):
             yield await self._unchanged(responses, params)
             return
-        asked = self._denoise_args(responses, params, 0, None)
+        asked = self._denoise_args(responses, params, deadline, 0, None)
         async for latents in responses.start_stream(self._stages.denoiser.denoise_stream, *asked):
             yield await self._decoded(responses, params, 0, latents)
 
@@ -126,11 +132,12 @@ class Pipeline:
         self,
         responses: Responses,
         params: GenerationParams,
+        deadline: Deadline,
         index: int,
         embeds: DeploymentResponse[Any] | None,
     ) -> tuple[object, ...]:
         """Start what comes before the denoiser; return what it is called with."""
-        stages, asked = self._stages, denoise_params(params, index)
+        stages, asked = self._stages, denoise_params(params, deadline, index)
         embeds = embeds or self._encoded(responses, params)
         if params.input_image is None:
             return embeds, asked
@@ -171,7 +178,7 @@ def is_unchanged(params: GenerationParams) -> bool:
     return params.input_image is not None and params.input_image.strength == 0
 
 
-def denoise_params(params: GenerationParams, index: int) -> DenoiseParams:
+def denoise_params(params: GenerationParams, deadline: Deadline, index: int) -> DenoiseParams:
     """Return what the denoiser needs of picture `index`."""
     return DenoiseParams(
         request_id=params.request_id,
@@ -182,6 +189,9 @@ def denoise_params(params: GenerationParams, index: int) -> DenoiseParams:
         guidance_scale=params.guidance_scale,
         strength=1.0 if params.input_image is None else params.input_image.strength,
         num_previews=params.num_previews,
+        priority=params.priority,
+        tenant=params.tenant,
+        must_end_unix_s=deadline.ends_at_unix_s,
     )
 
 

@@ -18,13 +18,23 @@ from serve_app.api.values.size_grammar import (
     Side,
 )
 from serve_app.config import ApiConfig
-from serve_app.messages import NUM_SEEDS
+from serve_app.messages import NUM_SEEDS, Priority
 
 Behaviour = Literal["passthrough", "renamed", "converted", "emulated", "ignored"]
 Dialect = Literal["openai", "lumenfall", "fal", "replicate"]
 
 MAX_PROMPT_CHARACTERS = 32000
 MAX_NAME_CHARACTERS = 1000
+
+# OpenAI's names, and what they are here; `auto` is what the key has.
+SERVICE_TIERS: Mapping[str, Priority | None] = MappingProxyType(
+    {
+        "auto": None,
+        "default": Priority.STANDARD,
+        "flex": Priority.BATCH,
+        "priority": Priority.INTERACTIVE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +143,15 @@ DENOISING = (
         0.95,
         aliases={"prompt_strength": "replicate"},
         also_in=("fal",),
+    ),
+    Parameter(
+        "service_tier",
+        Choice(tuple(SERVICE_TIERS)),
+        "converted",
+        "How soon: priority is the interactive class, default the standard one, flex the batch one;"
+        " auto is the key's own.",
+        "auto",
+        dialect="openai",
     ),
     Parameter(
         "acceleration",

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from sqlalchemy import RowMapping, func, or_, select, update
 
+from serve_app.messages import Priority
 from serve_app.records.database import Database
 from serve_app.records.keys import (
     LAST_USED_PRECISION_MS,
@@ -31,6 +32,7 @@ class KeyStore:
         scopes: Iterable[Scope],
         now_ms: int,
         expires_at_ms: int | None = None,
+        priority: Priority = Priority.STANDARD,
     ) -> str:
         """Make a key and return it; nobody can see it again.
 
@@ -46,6 +48,7 @@ class KeyStore:
             key_hash=self.hash(key.encode()),
             created_at_ms=now_ms,
             expires_at_ms=expires_at_ms,
+            priority=priority,
         )
         await self._database.change(api_keys.insert().values(_as_row(stored)))
         return key
@@ -96,10 +99,11 @@ class KeyStore:
 
 
 def _as_row(key: StoredKey) -> dict[str, object]:
-    return {**asdict(key), "scopes": " ".join(sorted(key.scopes))}
+    scopes = " ".join(sorted(key.scopes))
+    return {**asdict(key), "scopes": scopes, "priority": key.priority.value}
 
 
 def _as_key(row: RowMapping) -> StoredKey:
     # A scope that this version does not know allows nothing here.
     scopes = frozenset(scope for scope in Scope if scope in row["scopes"].split())
-    return StoredKey(**{**row, "scopes": scopes})
+    return StoredKey(**{**row, "scopes": scopes, "priority": Priority(row["priority"])})

@@ -15,6 +15,8 @@ import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from serve_app.messages import Priority
+
 PREFIX = "kr_"
 NUM_ID_CHARACTERS = 8
 NUM_SECRET_BYTES = 32
@@ -50,11 +52,15 @@ class Caller:
         key_id: The public part of the key; None without one, on a server that asks for none.
         organisation: Whose history this is.
         scopes: What the caller may do.
+        priority: The class of its requests, where they do not say.
+        highest_priority: The best class they may ask for.
     """
 
     key_id: str | None
     organisation: str
     scopes: frozenset[Scope]
+    priority: Priority = Priority.STANDARD
+    highest_priority: Priority = Priority.INTERACTIVE
 
     def may(self, scope: Scope) -> bool:
         """Whether the caller may do something."""
@@ -78,6 +84,7 @@ class StoredKey:
         expires_at_ms: When it ends to work; None: never.
         revoked_at_ms: When it was made useless; None: it was not.
         last_used_at_ms: Give or take an hour.
+        priority: The class of its requests; they may ask for a lower one.
     """
 
     id: str
@@ -89,6 +96,7 @@ class StoredKey:
     expires_at_ms: int | None = None
     revoked_at_ms: int | None = None
     last_used_at_ms: int | None = None
+    priority: Priority = Priority.STANDARD
 
     def state(self, now_ms: int) -> str:
         """Return `live`, `expired` or `revoked`."""
@@ -105,7 +113,7 @@ class StoredKey:
     @property
     def caller(self) -> Caller:
         """Who has this key."""
-        return Caller(self.id, self.organisation, self.scopes)
+        return Caller(self.id, self.organisation, self.scopes, self.priority, self.priority)
 
 
 def new_key() -> str:

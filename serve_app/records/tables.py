@@ -15,6 +15,8 @@ from sqlalchemy import (
     Text,
 )
 
+from serve_app.messages import Priority
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -35,6 +37,7 @@ api_keys = Table(
     Column("expires_at_ms", BigInteger),
     Column("revoked_at_ms", BigInteger),
     Column("last_used_at_ms", BigInteger),
+    Column("priority", Integer, nullable=False, server_default=str(Priority.STANDARD.value)),
 )
 
 requests = Table(

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from serve_app.config import RecordsConfig
 from serve_app.errors import AuthenticationError, ConfigError
 from serve_app.keys_command import app, read_records_config
+from serve_app.messages import Priority
 from serve_app.records.authenticator import Authenticator
 from serve_app.records.database import Database, url_of
 from serve_app.records.key_store import KeyStore
@@ -54,12 +55,16 @@ def caller_of(key: str) -> Caller:
     return asyncio.run(authenticate())
 
 
+def stored_caller(key: str, organisation: str, scopes: frozenset[Scope]) -> Caller:
+    return Caller(key[:11], organisation, scopes, Priority.STANDARD, Priority.STANDARD)
+
+
 def test_a_key_is_printed_alone_and_works() -> None:
     result = run("create", "alice")
     assert KEY.fullmatch(result.stdout)
     assert "cannot be shown again" in result.stderr
     key = result.stdout.strip()
-    assert caller_of(key) == Caller(key[:11], "default", frozenset(Scope))
+    assert caller_of(key) == stored_caller(key, "default", frozenset(Scope))
 
 
 def test_a_key_allows_what_was_asked_for() -> None:
@@ -68,7 +73,13 @@ def test_a_key_allows_what_was_asked_for() -> None:
         *("--scope", "images:generate", "--scope", "history:read"),
     )
     expected = frozenset({Scope.GENERATE, Scope.READ_HISTORY})
-    assert caller_of(key) == Caller(key[:11], "acme", expected)
+    assert caller_of(key) == stored_caller(key, "acme", expected)
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_a_key_has_the_class_that_was_asked_for(priority: Priority) -> None:
+    caller = caller_of(create("alice", "--priority", priority.name.lower()))
+    assert (caller.priority, caller.highest_priority) == (priority, priority)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +87,7 @@ def test_a_key_allows_what_was_asked_for() -> None:
     [
         ["create"],
         ["create", "alice", "--scope", "images:delete"],
+        ["create", "alice", "--priority", "urgent"],
         ["create", "alice", "--expires-in-days", "0"],
         ["revoke"],
     ],
@@ -87,7 +99,9 @@ def test_what_makes_no_sense_is_refused(arguments: list[str], file: Path) -> Non
 
 def test_the_list_shows_everything_but_the_secret() -> None:
     created = datetime.now(UTC)
-    first = create("alice", "--organisation", "acme", "--scope", "images:edit")
+    first = create(
+        *("alice", "--organisation", "acme", "--scope", "images:edit", "--priority", "batch")
+    )
     second = create("bob the builder", "--expires-in-days", "3")
     run("revoke", first[:11])
     listed = run("list").stdout
@@ -98,9 +112,21 @@ def test_the_list_shows_everything_but_the_secret() -> None:
     everything = "history:purge,history:read,images:edit,images:generate"
     assert header[:3] == ["ID", "STATE", "NAME"]
     assert lines[0] == [
-        *(second[:11], "live", "bob the builder", "default", day, expires, "-", everything)
+        *(
+            second[:11],
+            "live",
+            "bob the builder",
+            "default",
+            day,
+            expires,
+            "-",
+            "standard",
+            everything,
+        )
     ]
-    assert lines[1] == [*(first[:11], "revoked", "alice", "acme", day, "-", "-", "images:edit")]
+    assert lines[1] == [
+        *(first[:11], "revoked", "alice", "acme", day, "-", "-", "batch", "images:edit")
+    ]
 
 
 def test_without_keys_the_list_is_a_header() -> None:

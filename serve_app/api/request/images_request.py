@@ -8,13 +8,19 @@ from typing import Literal
 from serve_app.api.input_images.source import SourceImage
 from serve_app.api.parameters import INPUT_IMAGES, image_parameters
 from serve_app.api.request.fields import Fields, read_fields
-from serve_app.api.request.rules import asks_for_safety_checker, check_rules, ignored_parameters
+from serve_app.api.request.rules import (
+    asks_for_safety_checker,
+    check_rules,
+    ignored_parameters,
+    priority_of,
+)
 from serve_app.api.request.sizes import SizeFields, canvas_of, output_size
 from serve_app.api.values.model_names import check_model_field
 from serve_app.config import ApiConfig
 from serve_app.errors import InvalidRequestError
 from serve_app.messages import Delivery, GenerationParams
 from serve_app.model_facts import ModelFacts
+from serve_app.records.keys import ANONYMOUS, Caller
 
 Operation = Literal["image_generation", "image_edit"]
 
@@ -66,6 +72,7 @@ def images_request(
     config: ApiConfig,
     facts: ModelFacts,
     has_safety_checker: bool = False,
+    caller: Caller = ANONYMOUS,
 ) -> ImagesRequest:
     """Return the request that some fields make; a seed that was not given is drawn here.
 
@@ -77,12 +84,16 @@ def images_request(
         config: What the limits are.
         facts: Of the served model.
         has_safety_checker: Whether one is loaded.
+        caller: Who asks.
+
+    Raises:
+        PermissionDeniedError: It asks for more than its key may have.
     """
     values = fields.values
     table = image_parameters(config)
     return ImagesRequest(
         operation=operation,
-        params=_generation_params(fields, source, request_id, facts),
+        params=_generation_params(fields, source, request_id, facts, caller),
         response_format=values["response_format"],
         is_streamed=values["stream"],
         safety_identifier=values["safety_identifier"] or values["user"],
@@ -91,7 +102,11 @@ def images_request(
 
 
 def _generation_params(
-    fields: Fields, source: SourceImage | None, request_id: str, facts: ModelFacts
+    fields: Fields,
+    source: SourceImage | None,
+    request_id: str,
+    facts: ModelFacts,
+    caller: Caller,
 ) -> GenerationParams:
     values = fields.values
     sizes = SizeFields(**{name: values[name] for name in SizeFields.__slots__})
@@ -113,6 +128,8 @@ def _generation_params(
         input_image=None if source is None else source.fitted(output, values["strength"]),
         num_previews=values["partial_images"] if values["stream"] else 0,
         is_safety_checked=asks_for_safety_checker(fields),
+        priority=priority_of(fields, caller),
+        tenant=caller.key_id or "",
     )
 
 

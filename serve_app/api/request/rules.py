@@ -1,10 +1,12 @@
 """What one field alone cannot tell: contradictions, what is refused, what has no effect."""
 
-from serve_app.api.parameters import Parameter
+from serve_app.api.parameters import SERVICE_TIERS, Parameter
 from serve_app.api.request.fields import Fields
 from serve_app.api.values import invalid
 from serve_app.config import ApiConfig
 from serve_app.errors import InvalidRequestError, PermissionDeniedError
+from serve_app.messages import Priority
+from serve_app.records.keys import Caller
 
 
 def check_rules(fields: Fields) -> None:
@@ -32,6 +34,25 @@ def check_policy(fields: Fields, config: ApiConfig) -> None:
     if fields.values[name] is not True:
         name = "enable_safety_checker"
     raise PermissionDeniedError(f"'{name}' is not allowed on this server.", name)
+
+
+def priority_of(fields: Fields, caller: Caller) -> Priority:
+    """Return the class of a request.
+
+    Raises:
+        PermissionDeniedError: It asks for a better one than its key may have.
+    """
+    tier = fields.values["service_tier"]
+    priority = SERVICE_TIERS[tier]
+    if priority is None:
+        return caller.priority
+    if priority < caller.highest_priority:
+        raise PermissionDeniedError(
+            f"This API key's requests are at most of class"
+            f" '{caller.highest_priority.name.lower()}', which 'service_tier' {tier!r} is above.",
+            "service_tier",
+        )
+    return priority
 
 
 def asks_for_safety_checker(fields: Fields) -> bool:

@@ -102,6 +102,7 @@ async def _read(request: Request, fields: Fields, operation: Operation) -> Image
         services.config,
         services.facts,
         services.has_safety_checker,
+        caller_of(request),
     )
 
 

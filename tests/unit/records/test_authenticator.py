@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from serve_app.errors import AuthenticationError, OverloadedError
+from serve_app.messages import Priority
 from serve_app.records import authenticator as authenticator_module
 from serve_app.records.authenticator import BOOTSTRAP, FRESH_S, STALE_S, Authenticator
 from serve_app.records.database import Database
@@ -62,7 +63,8 @@ async def test_a_key_tells_who_sends_a_request(
 ) -> None:
     key = await make(keys)
     caller = await authenticator.authenticate(key.encode())
-    assert caller == Caller(key[:11], "acme", frozenset({Scope.GENERATE}))
+    expected = (key[:11], "acme", frozenset({Scope.GENERATE}))
+    assert caller == Caller(*expected, Priority.STANDARD, Priority.STANDARD)
     await authenticator.close()
 
 

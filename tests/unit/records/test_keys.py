@@ -1,6 +1,7 @@
 """Keys look as documented, cannot be mistyped, and are kept as hashes."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ SHAPE = re.compile(r"kr_[a-z0-9]{8}_[A-Za-z0-9_-]{49}")
 KEY = "kr_lqgxp685_gr2gfiMiCRTvRgiYk3-Pcn3b_XeTLwZ7Ceb6EJQRfGIlNHksA"
 
 
-def stored(**changes: int) -> StoredKey:
+def stored(**changes: Any) -> StoredKey:
     return StoredKey("kr_aaaaaaaa", "alice", "acme", frozenset(), b"", NOW_MS, **changes)
 
 

@@ -55,6 +55,20 @@ def test_the_comparison_sees_a_missing_column(file: Path) -> None:
     assert len(differences(file, other)) == 1
 
 
+def test_a_key_of_the_first_version_gets_the_middle_class(tmp_path: Path) -> None:
+    file = tmp_path / "records.db"
+    config = sqlite_config(file)
+    connection = sqlite3.connect(file)
+    with connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("INSERT INTO alembic_version VALUES ('0001')")
+        connection.execute("CREATE TABLE api_keys (id TEXT NOT NULL)")
+        connection.execute("INSERT INTO api_keys VALUES ('kr_aaaaaaaa')")
+    upgrade(config)
+    assert connection.execute("SELECT * FROM api_keys").fetchall() == [("kr_aaaaaaaa", 1)]
+    connection.close()
+
+
 def test_a_second_upgrade_changes_nothing(config: RecordsConfig, file: Path) -> None:
     before = file.read_bytes()
     upgrade(config)

@@ -5,6 +5,13 @@ from typing import Any
 import httpx
 import pytest
 
+from serve_app.api.parameters import image_parameters
+from serve_app.api.request.fields import Fields, read_fields
+from serve_app.api.request.rules import priority_of
+from serve_app.config import ApiConfig
+from serve_app.errors import PermissionDeniedError
+from serve_app.messages import Priority
+from serve_app.records.keys import Caller, Scope
 from tests.unit.api.conftest import MakeClient
 from tests.unit.api.drawing import Drawing
 
@@ -60,3 +67,44 @@ async def test_asking_for_a_check_has_an_effect_where_there_is_a_checker(
     ignored = [] if has_safety_checker else list(asked)
     assert response.json()["metadata"]["ignored_parameters"] == ignored
     assert model["has_safety_checker"] is has_safety_checker
+
+
+@pytest.mark.parametrize(
+    ("tier", "priority"),
+    [
+        (None, Priority.STANDARD),
+        ("auto", Priority.STANDARD),
+        ("default", Priority.STANDARD),
+        ("flex", Priority.BATCH),
+        ("priority", Priority.INTERACTIVE),
+    ],
+)
+async def test_the_service_tier_is_the_class(
+    client: httpx.AsyncClient, drawing: Drawing, tier: str | None, priority: Priority
+) -> None:
+    response = await client.post(PATH, json=BODY | {"service_tier": tier})
+    assert response.json()["metadata"]["ignored_parameters"] == []
+    assert drawing.last.priority == priority
+
+
+def fields(tier: str) -> Fields:
+    return read_fields(BODY | {"service_tier": tier}, image_parameters(ApiConfig()))
+
+
+@pytest.mark.parametrize("highest", Priority)
+def test_a_key_has_its_class_and_may_ask_for_a_lower_one(highest: Priority) -> None:
+    caller = Caller("kr_aaaaaaaa", "acme", frozenset(Scope), highest, highest)
+    assert priority_of(fields("auto"), caller) == highest
+    assert priority_of(fields("flex"), caller) == Priority.BATCH
+    if highest == Priority.INTERACTIVE:
+        assert priority_of(fields("priority"), caller) == Priority.INTERACTIVE
+        return
+    with pytest.raises(PermissionDeniedError, match=highest.name.lower()) as refused:
+        priority_of(fields("priority"), caller)
+    assert refused.value.param == "service_tier"
+
+
+async def test_an_unknown_tier_is_refused(client: httpx.AsyncClient) -> None:
+    response = await client.post(PATH, json=BODY | {"service_tier": "gold"})
+    assert response.status_code == 400
+    assert "gold" in response.json()["error"]["message"]
