@@ -12,7 +12,7 @@ CODE  := serve_app tests cluster benchmarks
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check lint types layers manifests reference format render docs constraints clean
+.PHONY: help install serve test check lint types layers manifests reference bench-scheduler format render docs constraints clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ manifests: $(STAMP)  ## configs/ and cluster/ against Serve's and KubeRay's sche
 
 reference: $(STAMP)  ## docs/parameters.md against the code
 	$(BIN)/python -m serve_app.api.openapi.reference --check
+
+bench-scheduler: $(STAMP)  ## the scheduler beside what others do, on a virtual clock
+	$(BIN)/python -m benchmarks.scheduling $(ARGS)
 
 format: $(STAMP)  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix $(CODE)

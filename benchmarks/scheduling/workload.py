@@ -83,12 +83,11 @@ class Load:
         return num_denoisers * len(sample) / sum(request.denoise_s for request in sample)
 
 
-def read_trace(path: Path, seconds_per_s: float) -> Callable[[float], list[Request]]:
-    """Return what makes requests of a trace's text-to-image rows, all of 1024x1024.
+def read_trace(path: Path) -> Callable[[float], list[Request]]:
+    """Return what makes requests of a trace's text-to-image rows, all of 1024x1024, at a speed.
 
     Args:
         path: A CSV with arrival_s, num_inference_steps, num_images, kind and user.
-        seconds_per_s: How many of the trace's seconds pass in one of ours.
     """
     with path.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "TXT_2_IMG"]
@@ -96,7 +95,7 @@ def read_trace(path: Path, seconds_per_s: float) -> Callable[[float], list[Reque
     def requests(speed: float) -> list[Request]:
         return [
             Request(
-                arrived_at=float(row["arrival_s"]) / (seconds_per_s * speed),
+                arrived_at=float(row["arrival_s"]) / speed,
                 side_px=1024,
                 num_steps=round(float(row["num_inference_steps"])),
                 num_images=round(float(row["num_images"])),

@@ -6,10 +6,17 @@ from collections.abc import AsyncGenerator
 import torch
 
 from serve_app.config import EngineConfig, ModelConfig
+from serve_app.deployments.engine_metrics import EngineMetrics
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job, image_to_image_job, text_to_image_job
 from serve_app.errors import StageFailedError
-from serve_app.messages import DenoiseParams, EncodedImage, Latents, PromptEmbeds
+from serve_app.messages import (
+    DenoiseParams,
+    EncodedImage,
+    EngineStats,
+    Latents,
+    PromptEmbeds,
+)
 from serve_app.stages.device import place
 from serve_app.stages.transformer import TransformerStage
 
@@ -21,6 +28,7 @@ class Denoiser:
         dtype, device = place(model)
         self._transformer = TransformerStage.load(model.directory, dtype, device)
         self._engine = Engine(self._transformer, engine)
+        self._metrics = EngineMetrics()
 
     async def denoise(
         self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None
@@ -62,7 +70,12 @@ class Denoiser:
             return text_to_image_job(self._transformer, embeds, params)
         return image_to_image_job(self._transformer, embeds, params, image)
 
+    def stats(self) -> EngineStats:
+        """Return how the engine stands."""
+        return self._engine.stats()
+
     def check_health(self) -> None:
-        """Tell Serve whether the engine can still denoise."""
+        """Tell Serve whether the engine can still denoise, and Prometheus how it stands."""
+        self._metrics.publish(self._engine.stats())
         if not self._engine.is_alive:
             raise StageFailedError("denoiser")

@@ -22,6 +22,7 @@ from serve_app.engine.runner import Runner
 from serve_app.engine.scheduler import Ageing, Scheduler
 from serve_app.engine.token_budget import measure_token_budget
 from serve_app.errors import StageFailedError
+from serve_app.messages import EngineStats
 from serve_app.stages.transformer import TransformerStage
 
 logger = logging.getLogger(__name__)
@@ -42,15 +43,16 @@ class Engine:
         self._config = config
         self._runner = Runner(transformer)
         self.cost_model = CostModel(FIRST_S_PER_FLOP)
-        self.token_budget = config.token_budget or measure_token_budget(
+        self._token_budget = config.token_budget or measure_token_budget(
             transformer, self.cost_model
         )
         self._scheduler: Scheduler[Job] = Scheduler(
             policy_named(config.policy, self.cost_model),
             self.cost_model,
-            self.token_budget,
+            self._token_budget,
             Ageing(config.starved_after_s, config.starved_share),
         )
+        self._num_steps = self._num_picture_steps = 0
         self._is_closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name="denoiser-engine", daemon=True)
@@ -84,6 +86,19 @@ class Engine:
             self._changed.notify()
         return job.future
 
+    def stats(self) -> EngineStats:
+        """Return how it stands."""
+        with self._changed:
+            jobs = self._scheduler.jobs
+            return EngineStats(
+                num_jobs=len(jobs),
+                left_s=sum(map(self.cost_model.remaining_s, jobs)),
+                num_steps=self._num_steps,
+                num_picture_steps=self._num_picture_steps,
+                step_error=self.cost_model.error,
+                token_budget=self._token_budget,
+            )
+
     def close(self) -> None:
         """End the loop after the step it is in; jobs that are left fail."""
         with self._changed:
@@ -99,7 +114,7 @@ class Engine:
             return
         started = time.monotonic()
         if self._run(jobs):
-            self._learn(jobs, time.monotonic() - started)
+            self._count(jobs, time.monotonic() - started)
         for job in jobs:
             self._answer(job)
 
@@ -148,8 +163,10 @@ class Engine:
             return False
         return True
 
-    def _learn(self, jobs: Sequence[Job], seconds: float) -> None:
+    def _count(self, jobs: Sequence[Job], seconds: float) -> None:
         with self._changed:
+            self._num_steps += 1
+            self._num_picture_steps += len(jobs)
             self.cost_model.observe(sum(job.step_flops for job in jobs), seconds)
 
     def _answer(self, job: Job) -> None:

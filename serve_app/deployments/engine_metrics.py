@@ -1,0 +1,44 @@
+"""The engine's figures for Prometheus, through Ray's own metrics."""
+
+from ray.serve import metrics
+
+from serve_app.messages import EngineStats
+
+
+class EngineMetrics:
+    """Publishes what `EngineStats` say; Ray adds the names of application and replica."""
+
+    def __init__(self) -> None:
+        self._jobs = metrics.Gauge(
+            "krea_serve_denoiser_jobs", description="Unfinished pictures of a denoiser."
+        )
+        self._left = metrics.Gauge(
+            "krea_serve_denoiser_left_seconds",
+            description="Predicted seconds of all steps that its pictures have left.",
+        )
+        self._steps = metrics.Counter(
+            "krea_serve_denoiser_steps", description="Steps that ran, whatever shared them."
+        )
+        self._picture_steps = metrics.Counter(
+            "krea_serve_denoiser_picture_steps", description="Steps of pictures."
+        )
+        self._error = metrics.Gauge(
+            "krea_serve_denoiser_step_error_ratio",
+            description="Recent mean of |predicted - measured| / measured of a step's seconds.",
+        )
+        self._budget = metrics.Gauge(
+            "krea_serve_denoiser_token_budget", description="Tokens that one step may have."
+        )
+        self._published = EngineStats(0, 0.0, 0, 0, 0.0, 0)
+
+    def publish(self, stats: EngineStats) -> None:
+        """Show how the engine stands now."""
+        before, self._published = self._published, stats
+        self._jobs.set(stats.num_jobs)
+        self._left.set(stats.left_s)
+        self._error.set(stats.step_error)
+        self._budget.set(stats.token_budget)
+        # A counter refuses to be raised by nothing.
+        if stats.num_steps > before.num_steps:
+            self._steps.inc(stats.num_steps - before.num_steps)
+            self._picture_steps.inc(stats.num_picture_steps - before.num_picture_steps)
