@@ -12,7 +12,7 @@ CODE  := serve_app tests cluster benchmarks
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check lint types layers manifests reference bench-scheduler format render docs constraints clean
+.PHONY: help install serve test check lint types layers manifests reference bench-scheduler bench-engine format render docs constraints clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ reference: $(STAMP)  ## docs/parameters.md against the code
 
 bench-scheduler: $(STAMP)  ## the scheduler beside what others do, on a virtual clock
 	$(BIN)/python -m benchmarks.scheduling $(ARGS)
+
+bench-engine: $(STAMP)  ## the engine beside simpler loops, on real arithmetic
+	$(BIN)/python -m benchmarks.engine $(ARGS)
 
 format: $(STAMP)  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix $(CODE)

@@ -5,8 +5,6 @@ other wait. It is measured when the engine starts, on the machine and the model 
 """
 
 import time
-from collections.abc import Mapping
-from statistics import median
 
 import torch
 
@@ -14,44 +12,46 @@ from serve_app.engine.cost_model import CostModel, FluxGeometry
 from serve_app.engine.packed import PackedInputs, PackedTransformer
 from serve_app.stages.transformer import TransformerStage
 
-SATURATED = 0.95  # of the best tokens per second
-PICTURE_TOKENS = 768  # at most: FLUX.1's for 256x256, of which a third is the picture's own
-TOKENS = (96, 192, 384, 768, 1536, 2304, 3072, 4608, 6144, 9216)
-NUM_ROUNDS = 3
+SATURATED = 0.95  # of the tokens per second that ever larger steps come near to
+TOKENS = (96, 192, 384, 768, 1536, 3072, 6144, 12288)
+# Of a measured picture, for each dimension inside: 768 for FLUX.1, those of 256x256. So few that
+# attention, whose work grows with their square, has a small part in it.
+TOKENS_PER_DIM = 1 / 4
+NUM_ROUNDS = 4
+MIN_SIZES = 4
 MAX_SECONDS = 20.0
-MAX_USELESS = 2  # sizes in a row that make nothing faster
-
-
-def token_budget_of(seconds_of: Mapping[int, float]) -> int:
-    """Return the least tokens that come within 5 % of the best tokens per second.
-
-    Args:
-        seconds_of: Of a step, by its tokens.
-    """
-    best = max(tokens / seconds for tokens, seconds in seconds_of.items())
-    return min(
-        tokens for tokens, seconds in seconds_of.items() if tokens / seconds >= SATURATED * best
-    )
 
 
 def measure_token_budget(transformer: TransformerStage, cost_model: CostModel) -> int:
-    """Run steps of more and more tokens; return the budget, and teach the cost model."""
-    seconds_of: dict[int, float] = {}
-    started, num_useless = time.monotonic(), 0
-    for num_tokens in TOKENS:
+    """Run steps of more and more tokens; return the budget, and teach the cost model.
+
+    A single size's speed is as noisy as the machine, and the plateau flat: so the budget comes
+    from the line through all of them.
+    """
+    started = time.monotonic()
+    budget = 0
+    for number, num_tokens in enumerate(TOKENS, start=1):
         inputs, flops = _inputs(transformer, num_tokens)
-        seconds_of[num_tokens] = _step_s(transformer, inputs)
-        cost_model.observe(flops, seconds_of[num_tokens])
-        num_useless = num_useless + 1 if token_budget_of(seconds_of) < num_tokens else 0
-        if num_useless == MAX_USELESS or time.monotonic() - started > MAX_SECONDS:
+        cost_model.observe(flops, _step_s(transformer, inputs))
+        budget = token_budget_of(cost_model, flops / num_tokens)
+        is_known = number >= MIN_SIZES and num_tokens > 2 * budget
+        if is_known or time.monotonic() - started > MAX_SECONDS:
             break
-    return token_budget_of(seconds_of)
+    return min(budget, num_tokens)
+
+
+def token_budget_of(cost_model: CostModel, flops_per_token: float) -> int:
+    """Return the tokens of which a step's overhead is 5 %: the tokens per second lack as much."""
+    overhead_flops = cost_model.overhead_s / cost_model.s_per_flop
+    return max(1, int(SATURATED / (1 - SATURATED) * overhead_flops / flops_per_token))
 
 
 def _inputs(transformer: TransformerStage, num_tokens: int) -> tuple[PackedInputs, float]:
     """Return pictures of so many tokens in all, and the operations of a step of theirs."""
-    config, count = transformer.transformer.config, -(-num_tokens // PICTURE_TOKENS)
-    image_tokens = num_tokens // count // 3
+    config = transformer.transformer.config
+    geometry = FluxGeometry.of(config)
+    count = max(1, round(num_tokens / (geometry.inner_dim * TOKENS_PER_DIM)))
+    image_tokens = max(1, num_tokens // count // 3)
     text_tokens = num_tokens // count - image_tokens
 
     def noise(*shape: int) -> torch.Tensor:
@@ -65,19 +65,19 @@ def _inputs(transformer: TransformerStage, num_tokens: int) -> tuple[PackedInput
         guidance_scales=torch.full([count], 4.5, device=transformer.device),
         latent_image_ids=[transformer.to_device(torch.zeros(image_tokens, 3))] * count,
     )
-    return inputs, count * FluxGeometry.of(config).step_flops(image_tokens, text_tokens)
+    return inputs, count * geometry.step_flops(image_tokens, text_tokens)
 
 
 @torch.no_grad()
 def _step_s(transformer: TransformerStage, inputs: PackedInputs) -> float:
     packed = PackedTransformer(transformer.transformer)
     seconds = []
-    for _ in range(1 + NUM_ROUNDS):
+    for _ in range(NUM_ROUNDS):
         started = time.monotonic()
         hidden = packed.first_block(packed.embed(inputs))
         packed.head(packed.other_blocks(hidden), hidden)
         if transformer.device.type != "cpu":
             torch.accelerator.synchronize(transformer.device)
         seconds.append(time.monotonic() - started)
-    # The first is the allocator's.
-    return median(seconds[1:])
+    # What else the machine did made some of them slower, and none faster.
+    return min(seconds)
