@@ -31,6 +31,8 @@ class RandomFlux:
     num_vae_levels: int
     latent_channels: int
     guidance_embeds: bool
+    num_layers: int = 1
+    num_single_layers: int = 1
 
     @property
     def canvas_multiple(self) -> int:
@@ -72,8 +74,8 @@ def transformer(model: RandomFlux) -> FluxTransformer2DModel:
     return FluxTransformer2DModel(
         patch_size=1,
         in_channels=4 * model.latent_channels,
-        num_layers=1,
-        num_single_layers=1,
+        num_layers=model.num_layers,
+        num_single_layers=model.num_single_layers,
         attention_head_dim=16,
         num_attention_heads=2,
         joint_attention_dim=WIDTH,
