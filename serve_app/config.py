@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 EMBEDDED_MODEL_DIR = Path(__file__).parent / "tiny_flux" / "weights"
 
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
 PositiveSeconds = Annotated[float, Field(gt=0)]
 
 BUCKET_URL = r"^(s3|gs|az)://[^/?#]+(/[^?#]*)?$"
@@ -57,6 +58,9 @@ class EngineConfig(Config):
         delivery_s: Seconds of a request's time that are kept for what follows the denoiser.
         starved_after_s: Seconds after which a picture that others always go before gets its share.
         starved_share: Of the steps, for the oldest such picture.
+        regular_threshold: With `acceleration: regular` a step is skipped where the first block's
+            part in it changed by less than this share of it.
+        high_threshold: The same with `acceleration: high`.
     """
 
     policy: Literal["deadline", "srpt", "fcfs"] = "deadline"
@@ -65,6 +69,8 @@ class EngineConfig(Config):
     delivery_s: Annotated[float, Field(ge=0)] = 2.0
     starved_after_s: PositiveSeconds = 60.0
     starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    regular_threshold: PositiveShare = 0.08
+    high_threshold: PositiveShare = 0.15
 
 
 class StorageConfig(Config):

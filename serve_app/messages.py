@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 OutputFormat = Literal["png", "jpeg", "webp", "avif", "gif"]
 Delivery = Literal["url", "b64_json"]
+Acceleration = Literal["none", "regular", "high"]
 
 NUM_SEEDS = 2**63
 
@@ -75,6 +76,7 @@ class GenerationParams:
         is_safety_checked: Whether the safety checker looks at the pictures, where one is loaded.
         priority: Its class.
         tenant: Whose it is: the id of a key, or empty.
+        acceleration: How much exactness may be given up for speed.
     """
 
     request_id: str
@@ -93,6 +95,7 @@ class GenerationParams:
     is_safety_checked: bool = True
     priority: Priority = Priority.STANDARD
     tenant: str = ""
+    acceleration: Acceleration = "none"
 
     def image_seed(self, index: int) -> int:
         """Return the seed of picture `index`: that of a request of its own with `seed + index`."""
@@ -143,6 +146,7 @@ class DenoiseParams:
         priority: Of the request.
         tenant: Whose it is: tenants take turns.
         must_end_unix_s: When the request is over, in Unix seconds; None: never.
+        acceleration: How much exactness may be given up for speed.
     """
 
     request_id: str
@@ -156,6 +160,7 @@ class DenoiseParams:
     priority: Priority = Priority.STANDARD
     tenant: str = ""
     must_end_unix_s: float | None = None
+    acceleration: Acceleration = "none"
 
 
 @dataclass(frozen=True, slots=True)

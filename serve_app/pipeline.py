@@ -192,6 +192,7 @@ def denoise_params(params: GenerationParams, deadline: Deadline, index: int) -> 
         priority=params.priority,
         tenant=params.tenant,
         must_end_unix_s=deadline.ends_at_unix_s,
+        acceleration=params.acceleration,
     )
 
 

@@ -157,7 +157,8 @@ DENOISING = (
         "acceleration",
         Choice(("none", "regular", "high")),
         "converted",
-        "How much exactness may be given up for speed; no faster path is built yet.",
+        "How much exactness may be given up for speed: with regular and high, steps that would add"
+        " little new are not computed to their end. By default none.",
         dialect="fal",
     ),
     Parameter(

@@ -20,6 +20,7 @@ from serve_app.engine.job import Job, OnStep
 from serve_app.engine.policies import policy_named
 from serve_app.engine.runner import Runner
 from serve_app.engine.scheduler import Ageing, Scheduler
+from serve_app.engine.step_cache import StepCache
 from serve_app.engine.token_budget import measure_token_budget
 from serve_app.errors import StageFailedError
 from serve_app.messages import EngineStats
@@ -113,8 +114,9 @@ class Engine:
         if not jobs:
             return
         started = time.monotonic()
-        if self._run(jobs):
-            self._count(jobs, time.monotonic() - started)
+        flops = self._run(jobs)
+        if flops is not None:
+            self._count(jobs, flops, time.monotonic() - started)
         for job in jobs:
             self._answer(job)
 
@@ -133,12 +135,22 @@ class Engine:
     def _admit(self, job: Job, now: float) -> None:
         solo_s = self.cost_model.solo_s(job)
         job.arrived_at = now
+        job.step_cache = self._step_cache(job)
         job.deadline_at = now + self._config.slo_factor * solo_s
         if job.must_end_unix_s is not None:
             left_s = job.must_end_unix_s - time.time() - self._config.delivery_s
             job.deadline_at = min(job.deadline_at, now + left_s)
             check_in_time(solo_s, self._scheduler.ahead_s(job, now), left_s)
         self._scheduler.add(job)
+
+    def _step_cache(self, job: Job) -> StepCache | None:
+        match job.acceleration:
+            case "regular":
+                return StepCache(self._config.regular_threshold)
+            case "high":
+                return StepCache(self._config.high_threshold)
+            case "none":
+                return None
 
     def _drop_cancelled(self) -> None:
         with self._changed:
@@ -152,22 +164,24 @@ class Engine:
         with self._changed:
             return self._scheduler.pick(time.monotonic())
 
-    def _run(self, jobs: Sequence[Job]) -> bool:
-        """Advance the jobs together or, if that fails, each alone; return whether together."""
+    def _run(self, jobs: Sequence[Job]) -> float | None:
+        """Advance the jobs together or, if that fails, each alone; return together's operations."""
         try:
-            self._runner.step(jobs)
+            return self._runner.step(jobs)
         except Exception:
             logger.exception("a step of %s failed", ", ".join(job.name for job in jobs))
             for job in jobs:
-                self._guarded(job, partial(self._runner.step, [job]))
-            return False
-        return True
+                self._guarded(job, partial(self._step_alone, job))
+            return None
 
-    def _count(self, jobs: Sequence[Job], seconds: float) -> None:
+    def _step_alone(self, job: Job) -> None:
+        self._runner.step([job])
+
+    def _count(self, jobs: Sequence[Job], flops: float, seconds: float) -> None:
         with self._changed:
             self._num_steps += 1
             self._num_picture_steps += len(jobs)
-            self.cost_model.observe(sum(job.step_flops for job in jobs), seconds)
+            self.cost_model.observe(flops, seconds)
 
     def _answer(self, job: Job) -> None:
         """Tell a job's owner what the step has brought."""

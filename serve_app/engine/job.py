@@ -18,8 +18,9 @@ from serve_app.diffusion.masks import Repaint, pack_mask
 from serve_app.diffusion.schedule import Schedule, build_schedule
 from serve_app.diffusion.steps import preview_steps
 from serve_app.engine.cost_model import FluxGeometry
+from serve_app.engine.step_cache import StepCache
 from serve_app.engine.work import Work
-from serve_app.messages import DenoiseParams, EncodedImage, PromptEmbeds, Size
+from serve_app.messages import Acceleration, DenoiseParams, EncodedImage, PromptEmbeds, Size
 from serve_app.stages.transformer import TransformerStage
 
 OnStep = Callable[[int, int], None]
@@ -46,6 +47,8 @@ class Job(Work):
         preview_steps: After how many steps a preview is made.
         on_preview: Is given each preview, packed latents on the CPU, from the engine's thread.
         preview: The latest, until it is given away.
+        acceleration: What its request allows; the engine makes a `step_cache` of it.
+        step_cache: What lets it skip steps; None: every step is computed.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Job(Work):
     preview_steps: tuple[int, ...] = ()
     on_preview: OnPreview | None = None
     preview: torch.Tensor | None = None
+    acceleration: Acceleration = "none"
+    step_cache: StepCache | None = None
 
     @property
     def wants_preview(self) -> bool:
@@ -73,6 +78,8 @@ class Job(Work):
         """Go back to the first step, for a run that shares no batch; no preview comes twice."""
         self.latents, self.num_steps_done = self.first_latents, 0
         self.runs_alone, self.preview_steps, self.preview = True, (), None
+        if self.step_cache is not None:
+            self.step_cache = StepCache(self.step_cache.threshold)
 
 
 def text_to_image_job(
@@ -140,6 +147,7 @@ def _job(
         priority=params.priority,
         tenant=params.tenant,
         must_end_unix_s=params.must_end_unix_s,
+        acceleration=params.acceleration,
         name=f"{params.request_id}/{params.image_index}",
         prompt_embeds=transformer.to_device(prompt.prompt_embeds),
         pooled_prompt_embeds=transformer.to_device(prompt.pooled_prompt_embeds),

@@ -7,6 +7,7 @@ import torch
 from serve_app.diffusion.euler import euler_step
 from serve_app.engine.job import Job
 from serve_app.engine.packed import PackedInputs, PackedTransformer
+from serve_app.engine.step_cache import predict
 from serve_app.stages.transformer import TransformerStage
 
 
@@ -16,23 +17,33 @@ class Runner:
     def __init__(self, transformer: TransformerStage) -> None:
         self._transformer = transformer
         self._packed = PackedTransformer(transformer.transformer)
+        config = transformer.transformer.config
+        self._first_block_share = 1 / (config["num_layers"] + config["num_single_layers"])
 
     @torch.no_grad()
-    def step(self, jobs: Sequence[Job]) -> None:
-        """Advance the jobs by one step, all of them or, if this raises, none."""
+    def step(self, jobs: Sequence[Job]) -> float:
+        """Advance the jobs by one step, all of them or, if this raises, none.
+
+        Returns:
+            The floating-point operations that were computed.
+        """
+        num_skipped = [_num_skipped(job) for job in jobs]
         for job, noise_pred in zip(jobs, self._noise_preds(jobs), strict=True):
             _advance(job, noise_pred)
         if self._transformer.device.type != "cpu":
             # Else steps would queue up on the device: out of reach, and not to be timed.
             torch.accelerator.synchronize(self._transformer.device)
+        return sum(
+            job.step_flops * (1.0 if _num_skipped(job) == before else self._first_block_share)
+            for job, before in zip(jobs, num_skipped, strict=True)
+        )
 
     def _noise_preds(self, jobs: Sequence[Job]) -> Sequence[torch.Tensor]:
         """Return what the transformer says of each job's latents, in their shape."""
-        if len(jobs) == 1:
+        caches = [job.step_cache for job in jobs]
+        if len(jobs) == 1 and caches == [None]:
             return [self._noise_pred(jobs[0])]
-        packed = self._packed
-        hidden = packed.first_block(packed.embed(_packed_inputs(jobs)))
-        return [pred[None] for pred in packed.head(packed.other_blocks(hidden), hidden)]
+        return [pred[None] for pred in predict(self._packed, _packed_inputs(jobs), caches)]
 
     def _noise_pred(self, job: Job) -> torch.Tensor:
         return self._transformer.predict(
@@ -43,6 +54,10 @@ class Runner:
             pooled_prompt_embeds=job.pooled_prompt_embeds,
             latent_image_ids=job.latent_image_ids,
         )
+
+
+def _num_skipped(job: Job) -> int:
+    return 0 if job.step_cache is None else job.step_cache.num_skipped
 
 
 def _packed_inputs(jobs: Sequence[Job]) -> PackedInputs:

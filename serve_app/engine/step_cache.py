@@ -85,8 +85,8 @@ def _added(
     before: torch.Tensor, after: torch.Tensor, layout: Layout, indices: Iterable[int]
 ) -> dict[int, torch.Tensor]:
     """Return what was added to some pictures of a batch, each in memory of its own."""
-    befores, afters = _split(before, layout), _split(after, layout)
-    return {index: afters[index] - befores[index] for index in indices}
+    earlier, later = _split(before, layout), _split(after, layout)
+    return {index: later[index] - earlier[index] for index in indices}
 
 
 def _skipped(

@@ -130,6 +130,7 @@ def _generation_params(
         is_safety_checked=asks_for_safety_checker(fields),
         priority=priority_of(fields, caller),
         tenant=caller.key_id or "",
+        acceleration=values["acceleration"] or "none",
     )
 
 

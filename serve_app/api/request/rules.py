@@ -69,8 +69,6 @@ def ignored_parameters(
     without_effect = [parameter.name for parameter in table if parameter.behaviour == "ignored"]
     if values["image"] is None:
         without_effect.append("strength")
-    if values["acceleration"] != "none":
-        without_effect.append("acceleration")
     if values["go_fast"]:
         without_effect.append("go_fast")
     # Where no checker is loaded, asking for one has no effect; asking for none is what one gets.

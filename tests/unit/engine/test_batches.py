@@ -24,7 +24,8 @@ SIZES = (Size(32, 48), Size(64, 16), Size(64, 64), Size(32, 48))
 @pytest.fixture
 def engine(transformer: TransformerStage) -> Iterator[Engine]:
     # In the order they came, in which a batch is the same each time.
-    engine = Engine(transformer, EngineConfig(policy="fcfs", token_budget=10_000))
+    config = EngineConfig(policy="fcfs", token_budget=10_000, high_threshold=0.6)
+    engine = Engine(transformer, config)
     yield engine
     engine.close()
 
@@ -239,3 +240,35 @@ def test_a_job_of_a_higher_class_interrupts(
     assert order == ["high", "low"]
     assert torch.equal(first.result(0), alone(transformer, make_job(1, num_steps=10)))
     engine.close()
+
+
+def test_an_accelerated_job_skips_steps_and_its_neighbours_do_not(
+    transformer: TransformerStage, make_job: MakeJob, together: Callable[[], None], engine: Engine
+) -> None:
+    fast, exact = make_job(1, num_steps=20), make_job(2, num_steps=20)
+    fast.acceleration = "high"
+    futures = [engine.submit(fast), engine.submit(exact)]
+    together()
+    results = [future.result(PATIENCE_S) for future in futures]
+    assert fast.step_cache is not None
+    assert fast.step_cache.num_skipped > 0
+    assert fast.step_cache.num_computed + fast.step_cache.num_skipped == 20
+    expected = [alone(transformer, make_job(seed, num_steps=20)) for seed in (1, 2)]
+    torch.testing.assert_close(results[1], expected[1], atol=2e-6, rtol=0)
+    assert not torch.allclose(results[0], expected[0], atol=1e-4)
+
+
+def test_a_job_that_begins_again_forgets_what_it_kept(
+    engine: Engine, make_job: MakeJob, together: Callable[[], None]
+) -> None:
+    broken = make_job(7, num_steps=5)
+    broken.acceleration = "regular"
+    broken.prompt_embeds = broken.prompt_embeds * float("nan")
+    failing = engine.submit(broken)
+    before = broken.step_cache
+    together()
+    with pytest.raises(StageFailedError):
+        failing.result(PATIENCE_S)
+    assert before is not None
+    assert broken.step_cache is not before
+    assert broken.step_cache.threshold == before.threshold  # type: ignore[union-attr]
