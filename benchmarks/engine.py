@@ -103,7 +103,7 @@ def main() -> None:
     runs: dict[str, list[list[float]]] = {name: [] for name in loops}
     for _ in range(NUM_ROUNDS):
         for name, loop in loops.items():
-            runs[name].append(latencies(loop(), Runner(transformer), make, options.jobs, gap_s))
+            runs[name].append(latencies(loop(), Runner(), make, options.jobs, gap_s))
     Console().print(table({name: sorted(of, key=max)[len(of) // 2] for name, of in runs.items()}))
     Console().print(f"token budget {token_budget}, {1000 * mean_s:.0f} ms a picture alone")
 

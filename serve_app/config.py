@@ -33,12 +33,16 @@ class ModelConfig(Config):
         dtype: Of weights and arithmetic.
         device: A torch device; `auto` is `cuda` where there is one.
         num_threads: CPU threads of one replica's arithmetic.
+        go_fast: A second transformer in 8 bits, for requests with `go_fast: true`: `int8` keeps its
+            weights so, on any device; `fp8` also calculates so, on a GPU of compute capability 8.9
+            or higher and in bfloat16. Without one such requests get the exact transformer.
     """
 
     path: str = "embedded"
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
     num_threads: Annotated[int, Field(ge=1)] = 2
+    go_fast: Literal["off", "int8", "fp8"] = "off"
 
     @property
     def directory(self) -> Path:

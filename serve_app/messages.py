@@ -29,6 +29,19 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Features:
+    """What an application was built with, so that the API knows what has an effect.
+
+    Attributes:
+        has_safety_checker: Whether pictures are looked at before they are delivered.
+        has_go_fast: Whether there is a transformer in 8 bits.
+    """
+
+    has_safety_checker: bool = False
+    has_go_fast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Size:
     """Width and height of a picture, in pixels."""
 
@@ -77,6 +90,7 @@ class GenerationParams:
         priority: Its class.
         tenant: Whose it is: the id of a key, or empty.
         acceleration: How much exactness may be given up for speed.
+        is_fast: Whether the 8-bit transformer is asked for, where one is loaded.
     """
 
     request_id: str
@@ -96,6 +110,7 @@ class GenerationParams:
     priority: Priority = Priority.STANDARD
     tenant: str = ""
     acceleration: Acceleration = "none"
+    is_fast: bool = False
 
     def image_seed(self, index: int) -> int:
         """Return the seed of picture `index`: that of a request of its own with `seed + index`."""
@@ -147,6 +162,7 @@ class DenoiseParams:
         tenant: Whose it is: tenants take turns.
         must_end_unix_s: When the request is over, in Unix seconds; None: never.
         acceleration: How much exactness may be given up for speed.
+        is_fast: Whether the 8-bit transformer is asked for.
     """
 
     request_id: str
@@ -161,6 +177,7 @@ class DenoiseParams:
     tenant: str = ""
     must_end_unix_s: float | None = None
     acceleration: Acceleration = "none"
+    is_fast: bool = False
 
 
 @dataclass(frozen=True, slots=True)

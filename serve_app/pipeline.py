@@ -193,6 +193,7 @@ def denoise_params(params: GenerationParams, deadline: Deadline, index: int) -> 
         tenant=params.tenant,
         must_end_unix_s=deadline.ends_at_unix_s,
         acceleration=params.acceleration,
+        is_fast=params.is_fast,
     )
 
 

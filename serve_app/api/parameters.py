@@ -165,7 +165,8 @@ DENOISING = (
         "go_fast",
         Flag(),
         "converted",
-        "true is acceleration high, false is none.",
+        "Whether a transformer in 8 bits may make the pictures; where none is loaded, the exact one"
+        " does.",
         dialect="replicate",
     ),
     Parameter(

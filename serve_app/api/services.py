@@ -10,7 +10,7 @@ from serve_app.api.input_images.reader import ImageReader
 from serve_app.config import ApiConfig
 from serve_app.deadline import Deadline
 from serve_app.limits.admission import Gatekeeper, NoLimits
-from serve_app.messages import GenerationParams, GenerationResult, WrittenImage
+from serve_app.messages import Features, GenerationParams, GenerationResult, WrittenImage
 from serve_app.model_facts import ModelFacts
 from serve_app.records.records import Records
 from serve_app.storage.store import ImageStore
@@ -28,7 +28,7 @@ class Services:
         is_ready: Whether a request would find every stage loaded.
         images: Where pictures delivered as URLs are kept.
         image_reader: Turns what clients send as pictures into pixels.
-        has_safety_checker: Whether pictures are looked at before they are delivered.
+        features: What the application was built with.
         records: Keys, the history, and answers that may be asked for again.
         gatekeeper: Lets a caller's request run, or says that it has used up a limit.
     """
@@ -40,7 +40,7 @@ class Services:
     is_ready: Callable[[], Awaitable[bool]]
     images: ImageStore
     image_reader: ImageReader
-    has_safety_checker: bool
+    features: Features
     records: Records
     gatekeeper: Gatekeeper = field(default_factory=NoLimits)
 

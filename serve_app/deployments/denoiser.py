@@ -27,6 +27,11 @@ class Denoiser:
     def __init__(self, model: ModelConfig, engine: EngineConfig) -> None:
         dtype, device = place(model)
         self._transformer = TransformerStage.load(model.directory, dtype, device)
+        self._fast = (
+            self._transformer
+            if model.go_fast == "off"
+            else self._transformer.in_8_bits(model.directory, model.go_fast)
+        )
         self._engine = Engine(self._transformer, engine)
         self._metrics = EngineMetrics()
 
@@ -66,9 +71,10 @@ class Denoiser:
             done.cancel()
 
     def _job(self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None) -> Job:
+        transformer = self._fast if params.is_fast else self._transformer
         if image is None:
-            return text_to_image_job(self._transformer, embeds, params)
-        return image_to_image_job(self._transformer, embeds, params, image)
+            return text_to_image_job(transformer, embeds, params)
+        return image_to_image_job(transformer, embeds, params, image)
 
     def stats(self) -> EngineStats:
         """Return how the engine stands."""

@@ -12,6 +12,7 @@ from serve_app.api.services import Services
 from serve_app.config import AppConfig
 from serve_app.deployments.readiness import Readiness
 from serve_app.deployments.remote_limiter import gatekeeper_of
+from serve_app.messages import Features
 from serve_app.model_facts import ModelFacts
 from serve_app.pipeline import Pipeline, StageHandles
 from serve_app.records.records import Records
@@ -43,7 +44,10 @@ class Ingress:
             is_ready=Readiness(serve.get_replica_context().app_name),
             images=ImageStore.open(config.storage),
             image_reader=image_reader(config.api),
-            has_safety_checker=safety_checker is not None,
+            features=Features(
+                has_safety_checker=safety_checker is not None,
+                has_go_fast=config.model.go_fast != "off",
+            ),
             records=Records.open(config.records),
             gatekeeper=gatekeeper_of(config.limits, limiter),
         )

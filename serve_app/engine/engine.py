@@ -42,7 +42,7 @@ class Engine:
     def __init__(self, transformer: TransformerStage, config: EngineConfig) -> None:
         """Measure what a step takes, and start the thread."""
         self._config = config
-        self._runner = Runner(transformer)
+        self._runner = Runner()
         self.cost_model = CostModel(FIRST_S_PER_FLOP)
         self._token_budget = config.token_budget or measure_token_budget(
             transformer, self.cost_model

@@ -33,6 +33,7 @@ class Job(Work):
 
     Attributes:
         name: For the log.
+        transformer: That denoises it.
         prompt_embeds: (1, max_sequence_length, joint_attention_dim).
         pooled_prompt_embeds: (1, pooled_projection_dim).
         guidance_scale: The distilled guidance value.
@@ -52,6 +53,7 @@ class Job(Work):
     """
 
     name: str
+    transformer: TransformerStage
     prompt_embeds: torch.Tensor
     pooled_prompt_embeds: torch.Tensor
     guidance_scale: float
@@ -149,6 +151,7 @@ def _job(
         must_end_unix_s=params.must_end_unix_s,
         acceleration=params.acceleration,
         name=f"{params.request_id}/{params.image_index}",
+        transformer=transformer,
         prompt_embeds=transformer.to_device(prompt.prompt_embeds),
         pooled_prompt_embeds=transformer.to_device(prompt.pooled_prompt_embeds),
         guidance_scale=params.guidance_scale,

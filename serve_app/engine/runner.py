@@ -8,17 +8,10 @@ from serve_app.diffusion.euler import euler_step
 from serve_app.engine.job import Job
 from serve_app.engine.packed import PackedInputs, PackedTransformer
 from serve_app.engine.step_cache import predict
-from serve_app.stages.transformer import TransformerStage
 
 
 class Runner:
     """The only part of the engine that touches the model."""
-
-    def __init__(self, transformer: TransformerStage) -> None:
-        self._transformer = transformer
-        self._packed = PackedTransformer(transformer.transformer)
-        config = transformer.transformer.config
-        self._first_block_share = 1 / (config["num_layers"] + config["num_single_layers"])
 
     @torch.no_grad()
     def step(self, jobs: Sequence[Job]) -> float:
@@ -28,32 +21,52 @@ class Runner:
             The floating-point operations that were computed.
         """
         num_skipped = [_num_skipped(job) for job in jobs]
-        for job, noise_pred in zip(jobs, self._noise_preds(jobs), strict=True):
+        for job, noise_pred in _noise_preds(jobs):
             _advance(job, noise_pred)
-        if self._transformer.device.type != "cpu":
+        device = jobs[0].transformer.device
+        if device.type != "cpu":
             # Else steps would queue up on the device: out of reach, and not to be timed.
-            torch.accelerator.synchronize(self._transformer.device)
+            torch.accelerator.synchronize(device)
         return sum(
-            job.step_flops * (1.0 if _num_skipped(job) == before else self._first_block_share)
+            job.step_flops * (1.0 if _num_skipped(job) == before else _first_block_share(job))
             for job, before in zip(jobs, num_skipped, strict=True)
         )
 
-    def _noise_preds(self, jobs: Sequence[Job]) -> Sequence[torch.Tensor]:
-        """Return what the transformer says of each job's latents, in their shape."""
-        caches = [job.step_cache for job in jobs]
-        if len(jobs) == 1 and caches == [None]:
-            return [self._noise_pred(jobs[0])]
-        return [pred[None] for pred in predict(self._packed, _packed_inputs(jobs), caches)]
 
-    def _noise_pred(self, job: Job) -> torch.Tensor:
-        return self._transformer.predict(
-            latents=job.latents,
-            timestep=job.schedule.timesteps[job.num_steps_done],
-            guidance_scale=job.guidance_scale,
-            prompt_embeds=job.prompt_embeds,
-            pooled_prompt_embeds=job.pooled_prompt_embeds,
-            latent_image_ids=job.latent_image_ids,
-        )
+def _noise_preds(jobs: Sequence[Job]) -> list[tuple[Job, torch.Tensor]]:
+    """Return what the transformers say of the jobs' latents, in their shape; each runs once."""
+    by_transformer: dict[int, list[Job]] = {}
+    for job in jobs:
+        by_transformer.setdefault(id(job.transformer), []).append(job)
+    return [
+        pair
+        for alike in by_transformer.values()
+        for pair in zip(alike, _noise_preds_of(alike), strict=True)
+    ]
+
+
+def _noise_preds_of(jobs: Sequence[Job]) -> Sequence[torch.Tensor]:
+    caches = [job.step_cache for job in jobs]
+    if len(jobs) == 1 and caches == [None]:
+        return [_noise_pred(jobs[0])]
+    packed = PackedTransformer(jobs[0].transformer.transformer)
+    return [pred[None] for pred in predict(packed, _packed_inputs(jobs), caches)]
+
+
+def _noise_pred(job: Job) -> torch.Tensor:
+    return job.transformer.predict(
+        latents=job.latents,
+        timestep=job.schedule.timesteps[job.num_steps_done],
+        guidance_scale=job.guidance_scale,
+        prompt_embeds=job.prompt_embeds,
+        pooled_prompt_embeds=job.pooled_prompt_embeds,
+        latent_image_ids=job.latent_image_ids,
+    )
+
+
+def _first_block_share(job: Job) -> float:
+    config = job.transformer.transformer.config
+    return float(1 / (config["num_layers"] + config["num_single_layers"]))
 
 
 def _num_skipped(job: Job) -> int:

@@ -1,6 +1,6 @@
 """The transformer: what it predicts for one picture at one noise level."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -9,6 +9,7 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from serve_app.diffusion.latents import text_ids
 from serve_app.diffusion.schedule import SchedulerConfig
 from serve_app.model_facts import read_model_facts
+from serve_app.stages.quantization import Scheme, load_quantized
 from serve_app.stages.scheduler_config import load_scheduler_config
 from serve_app.stages.weights import load_model
 
@@ -41,6 +42,15 @@ class TransformerStage:
             scheduler_config=load_scheduler_config(directory),
             vae_scale_factor=vae_scale_factor,
         )
+
+    def in_8_bits(self, directory: Path, scheme: Scheme) -> "TransformerStage":
+        """Return the same stage with a transformer of its own in 8 bits.
+
+        Raises:
+            ConfigError: The device or the dtype cannot do it.
+            WeightsError: The weights are missing or broken.
+        """
+        return replace(self, transformer=load_quantized(directory, scheme, self.dtype, self.device))
 
     @property
     def num_latent_channels(self) -> int:

@@ -18,9 +18,9 @@ from serve_app.api.request.sizes import SizeFields, canvas_of, output_size
 from serve_app.api.values.model_names import check_model_field
 from serve_app.config import ApiConfig
 from serve_app.errors import InvalidRequestError
-from serve_app.messages import Delivery, GenerationParams
+from serve_app.messages import Delivery, Features, GenerationParams
 from serve_app.model_facts import ModelFacts
-from serve_app.records.keys import ANONYMOUS, Caller
+from serve_app.records.keys import Caller
 
 Operation = Literal["image_generation", "image_edit"]
 
@@ -71,8 +71,8 @@ def images_request(
     request_id: str,
     config: ApiConfig,
     facts: ModelFacts,
-    has_safety_checker: bool = False,
-    caller: Caller = ANONYMOUS,
+    features: Features,
+    caller: Caller,
 ) -> ImagesRequest:
     """Return the request that some fields make; a seed that was not given is drawn here.
 
@@ -83,7 +83,7 @@ def images_request(
         request_id: For the pipeline and the answer.
         config: What the limits are.
         facts: Of the served model.
-        has_safety_checker: Whether one is loaded.
+        features: What the application was built with.
         caller: Who asks.
 
     Raises:
@@ -97,7 +97,7 @@ def images_request(
         response_format=values["response_format"],
         is_streamed=values["stream"],
         safety_identifier=values["safety_identifier"] or values["user"],
-        ignored_parameters=ignored_parameters(fields, table, has_safety_checker),
+        ignored_parameters=ignored_parameters(fields, table, features),
     )
 
 
@@ -131,6 +131,7 @@ def _generation_params(
         priority=priority_of(fields, caller),
         tenant=caller.key_id or "",
         acceleration=values["acceleration"] or "none",
+        is_fast=values["go_fast"] is True,
     )
 
 

@@ -5,7 +5,7 @@ from serve_app.api.request.fields import Fields
 from serve_app.api.values import invalid
 from serve_app.config import ApiConfig
 from serve_app.errors import InvalidRequestError, PermissionDeniedError
-from serve_app.messages import Priority
+from serve_app.messages import Features, Priority
 from serve_app.records.keys import Caller
 
 
@@ -62,17 +62,17 @@ def asks_for_safety_checker(fields: Fields) -> bool:
 
 
 def ignored_parameters(
-    fields: Fields, table: tuple[Parameter, ...], has_safety_checker: bool
+    fields: Fields, table: tuple[Parameter, ...], features: Features
 ) -> tuple[str, ...]:
     """Return the names that were sent and had no effect on the pictures."""
     values = fields.values
     without_effect = [parameter.name for parameter in table if parameter.behaviour == "ignored"]
     if values["image"] is None:
         without_effect.append("strength")
-    if values["go_fast"]:
+    if values["go_fast"] and not features.has_go_fast:
         without_effect.append("go_fast")
     # Where no checker is loaded, asking for one has no effect; asking for none is what one gets.
-    if not has_safety_checker and asks_for_safety_checker(fields):
+    if not features.has_safety_checker and asks_for_safety_checker(fields):
         without_effect += ["enable_safety_checker", "disable_safety_checker"]
     known = [name for field in without_effect for name in fields.given.get(field, ())]
     return (*known, *fields.unknown)

@@ -101,7 +101,7 @@ async def _read(request: Request, fields: Fields, operation: Operation) -> Image
         request_id_of(request),
         services.config,
         services.facts,
-        services.has_safety_checker,
+        services.features,
         caller_of(request),
     )
 

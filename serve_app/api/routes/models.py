@@ -41,6 +41,6 @@ def _model(request: Request) -> Model:
         creator_organization="Black Forest Labs",
         capabilities=("text-to-image", "image-edit"),
         starting_price=services.config.price_usd,
-        has_safety_checker=services.has_safety_checker,
+        has_safety_checker=services.features.has_safety_checker,
         aliases=(*ALIASES, *EDIT_ONLY_ALIASES),
     )

@@ -14,6 +14,7 @@ from serve_app.api.input_images.source import image_reader
 from serve_app.api.services import Services
 from serve_app.config import ApiConfig, StorageConfig
 from serve_app.limits.admission import Gatekeeper, NoLimits
+from serve_app.messages import Features
 from serve_app.model_facts import ModelFacts
 from serve_app.records.records import Records
 from serve_app.storage.store import ImageStore
@@ -48,6 +49,7 @@ async def make_app(
         api_key: str | None = None,
         canvas_multiple: int = 16,
         has_safety_checker: bool = False,
+        has_go_fast: bool = False,
         gatekeeper: Gatekeeper | None = None,
         **config: Any,
     ) -> Starlette:
@@ -65,7 +67,7 @@ async def make_app(
             is_ready=drawing.ready,
             images=drawing.images,
             image_reader=image_reader(limits),
-            has_safety_checker=has_safety_checker,
+            features=Features(has_safety_checker, has_go_fast),
             records=records,
             gatekeeper=gatekeeper or NoLimits(),
         )

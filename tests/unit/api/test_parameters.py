@@ -11,8 +11,9 @@ from serve_app.api.parameters import Dialect, image_parameters
 from serve_app.api.request.images_request import ImagesRequest, checked_fields, images_request
 from serve_app.config import ApiConfig
 from serve_app.errors import InvalidRequestError, ModelNotFoundError, RequestError
-from serve_app.messages import Size
+from serve_app.messages import Features, Size
 from serve_app.model_facts import ModelFacts
+from serve_app.records.keys import ANONYMOUS
 
 FACTS = ModelFacts(canvas_multiple=16, max_sequence_length=512)
 CONFIG = ApiConfig()
@@ -21,7 +22,9 @@ TABLE = image_parameters(CONFIG)
 
 def read_body(body: dict[str, Any], config: ApiConfig = CONFIG) -> ImagesRequest:
     fields = checked_fields(body, "image_generation", config)
-    return images_request(fields, None, "image_generation", "req_1", config, FACTS)
+    return images_request(
+        fields, None, "image_generation", "req_1", config, FACTS, Features(), ANONYMOUS
+    )
 
 
 def read(**body: Any) -> ImagesRequest:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,20 @@ async def test_a_failed_job_fails_its_stream(
     )
     with pytest.raises(StageFailedError):
         _ = [latents async for latents in denoiser.denoise_stream(broken, params())]
+
+
+async def test_a_request_in_a_hurry_gets_the_transformer_in_8_bits(
+    denoiser: Denoiser, model: ModelConfig, embeds: PromptEmbeds
+) -> None:
+    engine = EngineConfig(policy="fcfs", token_budget=10_000)
+    both = Denoiser(model.model_copy(update={"go_fast": "int8"}), engine)
+    hurried = replace(params(), is_fast=True)
+    fast_one, exact_one = both.denoise(embeds, hurried), both.denoise(embeds, params())
+    fast, exact = await asyncio.gather(fast_one, exact_one)
+    expected = await denoiser.denoise(embeds, params())
+    torch.testing.assert_close(exact.latents, expected.latents, atol=2e-6, rtol=0)
+    assert not torch.allclose(fast.latents, exact.latents, atol=1e-4)
+    assert torch.nn.functional.cosine_similarity(fast.latents, exact.latents, dim=-1).min() > 0.99
+    # Where there is none, the exact one does it.
+    plain = await denoiser.denoise(embeds, hurried)
+    assert torch.equal(plain.latents, expected.latents)

@@ -59,7 +59,7 @@ def together(engine: Engine, make_job: MakeJob) -> Iterator[Callable[[], None]]:
 
 
 def alone(transformer: TransformerStage, job: Job) -> torch.Tensor:
-    runner = Runner(transformer)
+    runner = Runner()
     while not job.is_done:
         runner.step([job])
     return job.latents

@@ -51,7 +51,7 @@ class Gate:
 
 
 def solo(transformer: TransformerStage, job: Job) -> torch.Tensor:
-    runner = Runner(transformer)
+    runner = Runner()
     while not job.is_done:
         runner.step([job])
     return job.latents

@@ -12,7 +12,7 @@ from tests.unit.engine.conftest import MakeJob
 def previews_of(transformer: TransformerStage, job: Job) -> list[torch.Tensor]:
     shown: list[torch.Tensor] = []
     job.on_preview = shown.append
-    runner = Runner(transformer)
+    runner = Runner()
     while not job.is_done:
         runner.step([job])
         if job.preview is not None:
@@ -24,7 +24,7 @@ def previews_of(transformer: TransformerStage, job: Job) -> list[torch.Tensor]:
 def test_the_preview_is_the_predicted_end(transformer: TransformerStage, make_job: MakeJob) -> None:
     job, plain = make_job(num_steps=4, num_previews=1), make_job(num_steps=4)
     (preview,) = previews_of(transformer, job)
-    runner = Runner(transformer)
+    runner = Runner()
     runner.step([plain])
     before = plain.latents
     runner.step([plain])

@@ -18,7 +18,7 @@ def run_alone(runner: Runner, job: Job) -> torch.Tensor:
 def test_interleaved_jobs_equal_jobs_run_alone(
     transformer: TransformerStage, make_job: MakeJob
 ) -> None:
-    runner = Runner(transformer)
+    runner = Runner()
     specs = [(1, 3, Size(32, 48)), (2, 5, Size(64, 16)), (3, 1, Size(32, 48))]
     jobs = [make_job(*spec) for spec in specs]
     for _ in range(5):
@@ -34,7 +34,7 @@ def test_a_job_counts_its_steps(transformer: TransformerStage, make_job: MakeJob
     seen = [(job.num_steps_done, job.is_done)]
     for _ in range(2):
         before = job.latents.clone()
-        Runner(transformer).step([job])
+        Runner().step([job])
         seen.append((job.num_steps_done, job.is_done))
         assert not torch.equal(job.latents, before)
         assert not job.latents.requires_grad

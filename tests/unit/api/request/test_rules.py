@@ -69,6 +69,25 @@ async def test_asking_for_a_check_has_an_effect_where_there_is_a_checker(
     assert model["has_safety_checker"] is has_safety_checker
 
 
+@pytest.mark.parametrize("has_go_fast", [False, True])
+async def test_go_fast_has_an_effect_where_there_are_weights_for_it(
+    make_client: MakeClient, drawing: Drawing, has_go_fast: bool
+) -> None:
+    async with make_client(has_go_fast=has_go_fast) as client:
+        response = await client.post(PATH, json=BODY | {"go_fast": True})
+    ignored = [] if has_go_fast else ["go_fast"]
+    assert response.json()["metadata"]["ignored_parameters"] == ignored
+    assert drawing.last.is_fast
+
+
+@pytest.mark.parametrize("acceleration", ["none", "regular", "high", None])
+async def test_the_acceleration_reaches_the_pipeline(
+    client: httpx.AsyncClient, drawing: Drawing, acceleration: str | None
+) -> None:
+    await client.post(PATH, json=BODY | {"acceleration": acceleration})
+    assert drawing.last.acceleration == (acceleration or "none")
+
+
 @pytest.mark.parametrize(
     ("tier", "priority"),
     [
