@@ -1,5 +1,6 @@
 """`krea-serve generate`: one picture into a file, in this process."""
 
+import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,13 @@ FORMATS: dict[str, OutputFormat] = {
 }
 BEST_QUALITY = 100
 
+# diffusers imports torchao wherever there is one, which looks for kernels of other machines.
+TALKATIVE = (
+    "torchao",
+    "torch.utils._pytree",
+    "diffusers.quantizers.torchao.torchao_quantizer",
+)
+
 console = Console(stderr=True, highlight=False)
 
 
@@ -55,6 +63,7 @@ def generate_file(
     chosen_seed = secrets.randbelow(2**32) if seed is None else seed
 
     # Torch takes seconds to import; what is wrong with the arguments must not wait for it.
+    silence_imports()
     from serve_app.local_pipeline import LocalPipeline
     from serve_app.stages.device import place
 
@@ -67,6 +76,12 @@ def generate_file(
     picture = fit(pixels.array, delivered)
     output.write_bytes(provenance.file_of(picture, output_format, BEST_QUALITY, origin))
     console.print(f"{output}: {delivered}, seed {chosen_seed}")
+
+
+def silence_imports() -> None:
+    """Keep to themselves what libraries say of each other while they are imported."""
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def format_of(output: Path) -> OutputFormat:
