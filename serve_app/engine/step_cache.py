@@ -34,7 +34,7 @@ class StepCache:
 
     The first step has nothing to compare with and is computed; any later one may be skipped, the
     last one too. The residuals take 2 * image_seq_len * inner_dim elements of the transformer's
-    dtype, and as much again while a step is computed: 50 MB for FLUX.1 in bfloat16 at 1024x1024.
+    dtype (50 MB for FLUX.1 in bfloat16 at 1024x1024), and as much again while a step is computed.
 
     Attributes:
         threshold: A step is computed where the first block's residual differs from the kept one
