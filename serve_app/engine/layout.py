@@ -13,6 +13,21 @@ import torch
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """The tensors of a layout, without its numbers: a compiled graph holds for all of these.
+
+    Attributes as those of `Layout`.
+    """
+
+    text_owner: torch.Tensor
+    image_owner: torch.Tensor
+    joint_owner: torch.Tensor
+    to_joint: torch.Tensor
+    from_joint: torch.Tensor
+    joint_lengths: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Lengths and index tensors of one packed batch.
 
@@ -61,6 +76,18 @@ class Layout:
     def num_text_tokens(self) -> int:
         """Of all prompts."""
         return sum(self.text_lengths)
+
+    @property
+    def places(self) -> Places:
+        """What the blocks read of it."""
+        return Places(
+            self.text_owner,
+            self.image_owner,
+            self.joint_owner,
+            self.to_joint,
+            self.from_joint,
+            self.joint_lengths,
+        )
 
     def without(self, dropped: frozenset[int]) -> Self:
         """Return the layout of the pictures that are left when some are dropped."""

@@ -7,7 +7,7 @@ are the stock model's own; only the two blocks' bodies are written anew
 (diffusers' `FluxTransformerBlock` and `FluxSingleTransformerBlock`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from diffusers.models.embeddings import apply_rotary_emb
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 
 from serve_app.engine.attention import attention_per_picture
-from serve_app.engine.layout import Layout
+from serve_app.engine.layout import Layout, Places
+
+Rotary = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Hidden:
     image: torch.Tensor
     text: torch.Tensor
     temb: torch.Tensor
-    rotary: tuple[torch.Tensor, torch.Tensor]
+    rotary: Rotary
     layout: Layout
 
     def without(self, dropped: frozenset[int]) -> "Hidden":
@@ -76,11 +78,20 @@ class Hidden:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The arithmetic of both kinds of block: `double_block` and `single_block`, or compiled."""
+
+    double: Callable[..., tuple[torch.Tensor, torch.Tensor]]
+    single: Callable[..., torch.Tensor]
+
+
 class PackedTransformer:
     """The four parts of a forward, over the layers of a stock model."""
 
-    def __init__(self, transformer: FluxTransformer2DModel) -> None:
+    def __init__(self, transformer: FluxTransformer2DModel, blocks: Blocks | None = None) -> None:
         self._model: Any = transformer
+        self._blocks = blocks or Blocks(double_block, single_block)
 
     def embed(self, inputs: PackedInputs) -> Hidden:
         """Return what the first block reads."""
@@ -105,16 +116,16 @@ class PackedTransformer:
 
     def first_block(self, hidden: Hidden) -> Hidden:
         """Return the batch after the first of all blocks, whose change tells of the others'."""
-        return _double_block(self._model.transformer_blocks[0], hidden)
+        return self._double(self._model.transformer_blocks[0], hidden)
 
     def other_blocks(self, hidden: Hidden) -> torch.Tensor:
         """Return the image tokens after all other blocks, (1, image tokens, inner_dim)."""
         for block in self._model.transformer_blocks[1:]:
-            hidden = _double_block(block, hidden)
-        layout = hidden.layout
+            hidden = self._double(block, hidden)
+        layout, places = hidden.layout, hidden.layout.places
         joint = torch.cat([hidden.text, hidden.image], dim=1)[:, layout.to_joint]
         for block in self._model.single_transformer_blocks:
-            joint = _single_block(block, joint, hidden)
+            joint = self._blocks.single(block, joint, hidden.temb, hidden.rotary, places)
         return joint[:, layout.from_joint][:, layout.num_text_tokens :]
 
     def head(self, image: torch.Tensor, hidden: Hidden) -> list[torch.Tensor]:
@@ -130,6 +141,12 @@ class PackedTransformer:
         noise_pred: torch.Tensor = self._model.proj_out(image)[0]
         return list(noise_pred.split(hidden.layout.image_lengths))
 
+    def _double(self, block: Any, hidden: Hidden) -> Hidden:
+        image, text = self._blocks.double(
+            block, hidden.image, hidden.text, hidden.temb, hidden.rotary, hidden.layout.places
+        )
+        return replace(hidden, image=image, text=text)
+
     def _temb(self, inputs: PackedInputs, dtype: torch.dtype) -> torch.Tensor:
         # Rounded, divided and multiplied again: FluxPipeline and the model do so between them.
         timesteps = (inputs.timesteps.to(dtype) / 1000).to(dtype) * 1000
@@ -141,26 +158,37 @@ class PackedTransformer:
         return temb
 
 
-def _double_block(block: Any, hidden: Hidden) -> Hidden:
-    layout, image, text = hidden.layout, hidden.image, hidden.text
-    mod = _modulation(block.norm1, hidden.temb, layout.image_owner, 6)
-    text_mod = _modulation(block.norm1_context, hidden.temb, layout.text_owner, 6)
+def double_block(
+    block: Any,
+    image: torch.Tensor,
+    text: torch.Tensor,
+    temb: torch.Tensor,
+    rotary: Rotary,
+    places: Places,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return image and text after one of the blocks in which each has its own weights."""
+    mod = _modulation(block.norm1, temb, places.image_owner, 6)
+    text_mod = _modulation(block.norm1_context, temb, places.text_owner, 6)
     attended, text_attended = _joint_attention(
         block.attn,
         block.norm1.norm(image) * (1 + mod[1]) + mod[0],
         block.norm1_context.norm(text) * (1 + text_mod[1]) + text_mod[0],
-        hidden,
+        rotary,
+        places,
     )
     image = image + mod[2] * attended
     image = image + mod[5] * block.ff(block.norm2(image) * (1 + mod[4]) + mod[3])
     text = text + text_mod[2] * text_attended
     normed = block.norm2_context(text) * (1 + text_mod[4]) + text_mod[3]
     text = text + text_mod[5] * block.ff_context(normed)
-    return replace(hidden, image=image, text=text)
+    return image, text
 
 
-def _single_block(block: Any, joint: torch.Tensor, hidden: Hidden) -> torch.Tensor:
-    shift, scale, gate = _modulation(block.norm, hidden.temb, hidden.layout.joint_owner, 3)
+def single_block(
+    block: Any, joint: torch.Tensor, temb: torch.Tensor, rotary: Rotary, places: Places
+) -> torch.Tensor:
+    """Return all tokens, in joint order, after one of the blocks in which they share weights."""
+    shift, scale, gate = _modulation(block.norm, temb, places.joint_owner, 3)
     normed = block.norm.norm(joint) * (1 + scale) + shift
     mlp = block.act_mlp(block.proj_mlp(normed))
     attn = block.attn
@@ -168,19 +196,18 @@ def _single_block(block: Any, joint: torch.Tensor, hidden: Hidden) -> torch.Tens
         _heads(attn, attn.to_q(normed), attn.norm_q),
         _heads(attn, attn.to_k(normed), attn.norm_k),
         _heads(attn, attn.to_v(normed)),
-        hidden,
+        rotary,
+        places,
     )
     change: torch.Tensor = gate * block.proj_out(torch.cat([attended, mlp], dim=2))
     return joint + change
 
 
 def _joint_attention(
-    attn: Any, image: torch.Tensor, text: torch.Tensor, hidden: Hidden
+    attn: Any, image: torch.Tensor, text: torch.Tensor, rotary: Rotary, places: Places
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    layout = hidden.layout
-
     def joint(text_part: torch.Tensor, image_part: torch.Tensor) -> torch.Tensor:
-        return torch.cat([text_part, image_part], dim=1)[:, layout.to_joint]
+        return torch.cat([text_part, image_part], dim=1)[:, places.to_joint]
 
     query = joint(
         _heads(attn, attn.add_q_proj(text), attn.norm_added_q),
@@ -191,8 +218,8 @@ def _joint_attention(
         _heads(attn, attn.to_k(image), attn.norm_k),
     )
     value = joint(_heads(attn, attn.add_v_proj(text)), _heads(attn, attn.to_v(image)))
-    attended = _attend(query, key, value, hidden)[:, layout.from_joint]
-    text_attended, image_attended = attended.tensor_split([layout.num_text_tokens], dim=1)
+    attended = _attend(query, key, value, rotary, places)[:, places.from_joint]
+    text_attended, image_attended = attended.tensor_split([text.shape[1]], dim=1)
     return attn.to_out[0](image_attended.contiguous()), attn.to_add_out(text_attended.contiguous())
 
 
@@ -203,11 +230,11 @@ def _heads(attn: Any, projected: torch.Tensor, norm: Any = None) -> torch.Tensor
 
 
 def _attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, hidden: Hidden
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rotary: Rotary, places: Places
 ) -> torch.Tensor:
-    query = apply_rotary_emb(query, hidden.rotary, sequence_dim=1)
-    key = apply_rotary_emb(key, hidden.rotary, sequence_dim=1)
-    attended = attention_per_picture(query, key, value, hidden.layout.joint_lengths)
+    query = apply_rotary_emb(query, rotary, sequence_dim=1)
+    key = apply_rotary_emb(key, rotary, sequence_dim=1)
+    attended = attention_per_picture(query, key, value, places.joint_lengths)
     return attended.flatten(2, 3)
 
 
