@@ -55,12 +55,9 @@ def alone(stage: TransformerStage, picture: Picture) -> torch.Tensor:
     )[0]
 
 
-@torch.no_grad()
-def packed(
-    stage: TransformerStage, pictures: tuple[Picture, ...], dropped: frozenset[int] = frozenset()
-) -> list[torch.Tensor]:
+def packed_inputs(stage: TransformerStage, pictures: tuple[Picture, ...]) -> PackedInputs:
     given = [tensors(stage, picture) for picture in pictures]
-    inputs = PackedInputs(
+    return PackedInputs(
         latents=[one["latents"][0] for one in given],
         prompt_embeds=[one["prompt_embeds"][0] for one in given],
         pooled_prompt_embeds=torch.cat([one["pooled_prompt_embeds"] for one in given]),
@@ -68,8 +65,18 @@ def packed(
         guidance_scales=torch.tensor([picture.guidance_scale for picture in pictures]),
         latent_image_ids=[one["latent_image_ids"] for one in given],
     )
-    transformer = PackedTransformer(stage.transformer)
-    hidden = transformer.first_block(transformer.embed(inputs)).without(dropped)
+
+
+@torch.no_grad()
+def packed(
+    stage: TransformerStage,
+    pictures: tuple[Picture, ...],
+    dropped: frozenset[int] = frozenset(),
+    transformer: PackedTransformer | None = None,
+) -> list[torch.Tensor]:
+    transformer = transformer or PackedTransformer(stage.transformer)
+    hidden = transformer.first_block(transformer.embed(packed_inputs(stage, pictures)))
+    hidden = hidden.without(dropped)
     return transformer.head(transformer.other_blocks(hidden), hidden)
 
 
