@@ -69,6 +69,20 @@ class InputImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Lora:
+    """An adapter that a request names.
+
+    Attributes:
+        path: Its name in the operator's catalogue; never a path of the file system.
+        scale: How strongly it changes the model: 1 as it was trained, 0 not at all, below 0 the
+            other way.
+    """
+
+    path: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationParams:
     """One checked request: everything the pipeline needs, nothing of HTTP.
 

@@ -8,6 +8,7 @@ are the stock model's own; only the two blocks' bodies are written anew
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from diffusers.models.embeddings import apply_rotary_emb
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 
+from serve_app.engine.adapters import AdaptedLayers, PictureAdapters
 from serve_app.engine.attention import attention_per_picture
 from serve_app.engine.layout import Layout, Places
 
@@ -32,6 +34,7 @@ class PackedInputs:
         timesteps: (pictures,) float32, 0 to 1000.
         guidance_scales: (pictures,) float32.
         latent_image_ids: Of each, (image_seq_len, 3).
+        adapters: The LoRAs of each; nothing at all where no picture has one.
     """
 
     latents: Sequence[torch.Tensor]
@@ -40,6 +43,7 @@ class PackedInputs:
     timesteps: torch.Tensor
     guidance_scales: torch.Tensor
     latent_image_ids: Sequence[torch.Tensor]
+    adapters: Sequence[PictureAdapters] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Hidden:
         temb: Of timestep, guidance and pooled prompt, (pictures, inner_dim).
         rotary: Cosines and sines of every token's place in joint order, each (tokens, head_dim).
         layout: Whose token is whose.
+        adapters: The LoRAs of each picture.
     """
 
     image: torch.Tensor
@@ -59,6 +64,7 @@ class Hidden:
     temb: torch.Tensor
     rotary: Rotary
     layout: Layout
+    adapters: tuple[PictureAdapters, ...]
 
     def without(self, dropped: frozenset[int]) -> "Hidden":
         """Return the pictures that are left when some are dropped."""
@@ -75,6 +81,9 @@ class Hidden:
             temb=self.temb[is_kept],
             rotary=(self.rotary[0][joint], self.rotary[1][joint]),
             layout=layout.without(dropped),
+            adapters=tuple(
+                adapters for index, adapters in enumerate(self.adapters) if index not in dropped
+            ),
         )
 
 
@@ -91,6 +100,7 @@ class PackedTransformer:
 
     def __init__(self, transformer: FluxTransformer2DModel, blocks: Blocks | None = None) -> None:
         self._model: Any = transformer
+        self._adapted_layers = AdaptedLayers(transformer)
         self._blocks = blocks or Blocks(double_block, single_block)
 
     def embed(self, inputs: PackedInputs) -> Hidden:
@@ -106,26 +116,31 @@ class PackedTransformer:
         image_ids = torch.cat(list(inputs.latent_image_ids))
         text_ids = image_ids.new_zeros(layout.num_text_tokens, 3)
         ids = torch.cat([text_ids, image_ids])[layout.to_joint]
-        return Hidden(
-            image=model.x_embedder(latents),
-            text=model.context_embedder(prompt_embeds),
-            temb=self._temb(inputs, latents.dtype),
-            rotary=model.pos_embed(ids),
-            layout=layout,
-        )
+        adapters = tuple(inputs.adapters) or ((),) * len(inputs.latents)
+        with self._adapted_layers.applied(layout, adapters):
+            return Hidden(
+                image=model.x_embedder(latents),
+                text=model.context_embedder(prompt_embeds),
+                temb=self._temb(inputs, latents.dtype),
+                rotary=model.pos_embed(ids),
+                layout=layout,
+                adapters=adapters,
+            )
 
     def first_block(self, hidden: Hidden) -> Hidden:
         """Return the batch after the first of all blocks, whose change tells of the others'."""
-        return self._double(self._model.transformer_blocks[0], hidden)
+        with self._adapted(hidden):
+            return self._double(self._model.transformer_blocks[0], hidden)
 
     def other_blocks(self, hidden: Hidden) -> torch.Tensor:
         """Return the image tokens after all other blocks, (1, image tokens, inner_dim)."""
-        for block in self._model.transformer_blocks[1:]:
-            hidden = self._double(block, hidden)
         layout, places = hidden.layout, hidden.layout.places
-        joint = torch.cat([hidden.text, hidden.image], dim=1)[:, layout.to_joint]
-        for block in self._model.single_transformer_blocks:
-            joint = self._blocks.single(block, joint, hidden.temb, hidden.rotary, places)
+        with self._adapted(hidden):
+            for block in self._model.transformer_blocks[1:]:
+                hidden = self._double(block, hidden)
+            joint = torch.cat([hidden.text, hidden.image], dim=1)[:, layout.to_joint]
+            for block in self._model.single_transformer_blocks:
+                joint = self._blocks.single(block, joint, hidden.temb, hidden.rotary, places)
         return joint[:, layout.from_joint][:, layout.num_text_tokens :]
 
     def head(self, image: torch.Tensor, hidden: Hidden) -> list[torch.Tensor]:
@@ -136,10 +151,14 @@ class PackedTransformer:
             hidden: Of the same pictures, at any block.
         """
         norm, owner = self._model.norm_out, hidden.layout.image_owner
-        scale, shift = norm.linear(norm.silu(hidden.temb).to(image.dtype)).chunk(2, dim=1)
-        image = norm.norm(image) * (1 + scale[owner][None]) + shift[owner][None]
-        noise_pred: torch.Tensor = self._model.proj_out(image)[0]
+        with self._adapted(hidden):
+            scale, shift = norm.linear(norm.silu(hidden.temb).to(image.dtype)).chunk(2, dim=1)
+            image = norm.norm(image) * (1 + scale[owner][None]) + shift[owner][None]
+            noise_pred: torch.Tensor = self._model.proj_out(image)[0]
         return list(noise_pred.split(hidden.layout.image_lengths))
+
+    def _adapted(self, hidden: Hidden) -> AbstractContextManager[None]:
+        return self._adapted_layers.applied(hidden.layout, hidden.adapters)
 
     def _double(self, block: Any, hidden: Hidden) -> Hidden:
         image, text = self._blocks.double(

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from serve_app.engine.adapters import ScaledAdapter
 from serve_app.engine.compiled import CompiledTransformer
 from serve_app.messages import Size
 from serve_app.stages.quantization import load_quantized
 from serve_app.stages.transformer import TransformerStage
-from tests.unit.engine.test_packed import MIXED, Picture, packed
+from tests.unit.engine.pictures import MIXED, Picture, packed, random_adapter
 from tests.unit.stages.random_flux import MAX_SEQUENCE_LENGTH
 
 LAYOUTS = ((40,), (40, 16), (9,), (7, 5, 11))
@@ -85,7 +86,7 @@ def test_pictures_dropped_between_two_blocks_make_no_graph(
     transformer: TransformerStage, compiled: CompiledTransformer
 ) -> None:
     for dropped in (frozenset({1}), frozenset({0, 2, 3})):
-        found = packed(transformer, MIXED, dropped, compiled)
+        found = packed(transformer, MIXED, dropped, transformer=compiled)
         assert_same(found, packed(transformer, MIXED, dropped))
     assert compiled.num_recompiles == 0
 
@@ -98,6 +99,20 @@ def test_a_hook_that_is_added_later_makes_no_graph(
     packed(transformer, MIXED, transformer=compiled)
     hook.remove()
     packed(transformer, MIXED, transformer=compiled)
+    assert compiled.num_recompiles == 0
+
+
+def test_a_batch_with_adapters_has_them_and_makes_no_graph(
+    transformer: TransformerStage, compiled: CompiledTransformer
+) -> None:
+    adapter = random_adapter(transformer, seed=1)
+    adapters = [(), (ScaledAdapter(adapter, 0.5),), (), ()]
+    packed(transformer, MIXED, transformer=compiled)
+    found = packed(transformer, MIXED, adapters=adapters, transformer=compiled)
+    expected = packed(transformer, MIXED, adapters=adapters)
+    assert_same(found, expected)
+    assert not torch.allclose(expected[1], packed(transformer, MIXED)[1], atol=1e-3)
+    assert_same(packed(transformer, MIXED, transformer=compiled), packed(transformer, MIXED))
     assert compiled.num_recompiles == 0
 
 

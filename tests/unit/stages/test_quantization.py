@@ -16,7 +16,7 @@ from serve_app.stages.quantization import (
     weights_bytes,
 )
 from serve_app.stages.transformer import TransformerStage
-from tests.unit.engine.test_packed import MIXED, alone, packed
+from tests.unit.engine.pictures import MIXED, alone, packed
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 
