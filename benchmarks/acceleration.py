@@ -20,7 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.config import EMBEDDED_MODEL_DIR, ModelConfig
+from serve_app.config import EMBEDDED_MODEL_DIR, EngineConfig, ModelConfig
 from serve_app.diffusion.euler import euler_step
 from serve_app.engine.job import Job, text_to_image_job
 from serve_app.engine.packed import PackedInputs, PackedTransformer
@@ -39,7 +39,12 @@ from serve_app.tiny_flux.evaluate import (
 from serve_app.tiny_flux.judge import judge
 from serve_app.tiny_flux.language import Scene
 
-LEVELS = {"none": None, "regular": 0.1, "high": 0.2}
+DEFAULTS = EngineConfig()
+LEVELS = {
+    "none": None,
+    "regular": DEFAULTS.regular_threshold,
+    "high": DEFAULTS.high_threshold,
+}
 BATCH = 8
 
 

@@ -25,6 +25,7 @@ from serve_app.engine.policies import policy_named
 from serve_app.engine.runner import Runner
 from serve_app.engine.scheduler import Ageing, Scheduler
 from serve_app.engine.token_budget import measure_token_budget
+from serve_app.engine.transformers import Transformers
 from serve_app.messages import DenoiseParams, PromptEmbeds, Size
 from serve_app.stages.text_encoder import TextEncoderStage
 from serve_app.stages.transformer import TransformerStage
@@ -91,7 +92,8 @@ def main() -> None:
     torch.set_num_threads(1)
     transformer = TransformerStage.load(EMBEDDED_MODEL_DIR, torch.float32, torch.device("cpu"))
     cost_model = CostModel(1e-11)
-    token_budget = measure_token_budget(transformer, cost_model)
+    transformers = Transformers()
+    token_budget = measure_token_budget(transformer, transformers.of(transformer), cost_model)
     loops: dict[str, Callable[[], OurLoop | BatchLoop]] = {
         "ours": lambda: OurLoop(cost_model, token_budget),
         f"batches of {MAX_BATCH}, run to completion": lambda: BatchLoop(MAX_BATCH),
@@ -103,7 +105,7 @@ def main() -> None:
     runs: dict[str, list[list[float]]] = {name: [] for name in loops}
     for _ in range(NUM_ROUNDS):
         for name, loop in loops.items():
-            runs[name].append(latencies(loop(), Runner(), make, options.jobs, gap_s))
+            runs[name].append(latencies(loop(), Runner(transformers), make, options.jobs, gap_s))
     Console().print(table({name: sorted(of, key=max)[len(of) // 2] for name, of in runs.items()}))
     Console().print(f"token budget {token_budget}, {1000 * mean_s:.0f} ms a picture alone")
 

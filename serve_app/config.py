@@ -36,6 +36,12 @@ class ModelConfig(Config):
         go_fast: A second transformer in 8 bits, for requests with `go_fast: true`: `int8` keeps its
             weights so, on any device; `fp8` also calculates so, on a GPU of compute capability 8.9
             or higher and in bfloat16. Without one such requests get the exact transformer.
+        torch_compile: Whether the transformer's blocks are compiled when a replica starts, which
+            takes minutes and needs a C++ compiler where it runs. Batches with `loras` run
+            uncompiled.
+        loras: Adapters that requests may name: `.safetensors` files by the names they give.
+        lora_memory_bytes: Of the device, for adapters that lie ready; those used last stay.
+        max_loaded_loras: How many of them may lie ready.
     """
 
     path: str = "embedded"
@@ -43,6 +49,10 @@ class ModelConfig(Config):
     device: str = "auto"
     num_threads: Annotated[int, Field(ge=1)] = 2
     go_fast: Literal["off", "int8", "fp8"] = "off"
+    torch_compile: bool = False
+    loras: dict[str, Path] = {}
+    lora_memory_bytes: Annotated[int, Field(gt=0)] = 4 * 10**9
+    max_loaded_loras: Annotated[int, Field(gt=0)] = 32
 
     @property
     def directory(self) -> Path:
@@ -73,8 +83,8 @@ class EngineConfig(Config):
     delivery_s: Annotated[float, Field(ge=0)] = 2.0
     starved_after_s: PositiveSeconds = 60.0
     starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    regular_threshold: PositiveShare = 0.08
-    high_threshold: PositiveShare = 0.15
+    regular_threshold: PositiveShare = 0.1
+    high_threshold: PositiveShare = 0.2
 
 
 class StorageConfig(Config):

@@ -35,10 +35,12 @@ class Features:
     Attributes:
         has_safety_checker: Whether pictures are looked at before they are delivered.
         has_go_fast: Whether there is a transformer in 8 bits.
+        lora_names: Of the operator's catalogue of adapters.
     """
 
     has_safety_checker: bool = False
     has_go_fast: bool = False
+    lora_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class GenerationParams:
         tenant: Whose it is: the id of a key, or empty.
         acceleration: How much exactness may be given up for speed.
         is_fast: Whether the 8-bit transformer is asked for, where one is loaded.
+        loras: Adapters of the catalogue.
     """
 
     request_id: str
@@ -125,6 +128,7 @@ class GenerationParams:
     tenant: str = ""
     acceleration: Acceleration = "none"
     is_fast: bool = False
+    loras: tuple[Lora, ...] = ()
 
     def image_seed(self, index: int) -> int:
         """Return the seed of picture `index`: that of a request of its own with `seed + index`."""
@@ -177,6 +181,7 @@ class DenoiseParams:
         must_end_unix_s: When the request is over, in Unix seconds; None: never.
         acceleration: How much exactness may be given up for speed.
         is_fast: Whether the 8-bit transformer is asked for.
+        loras: Adapters of the catalogue.
     """
 
     request_id: str
@@ -192,6 +197,7 @@ class DenoiseParams:
     must_end_unix_s: float | None = None
     acceleration: Acceleration = "none"
     is_fast: bool = False
+    loras: tuple[Lora, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +317,7 @@ class EngineStats:
         num_picture_steps: Steps of pictures: what shared a step counts each.
         step_error: Recent mean of |predicted - measured| / measured of a step's seconds.
         token_budget: Of a step.
+        num_recompiles: Graphs that were compiled in service, while pictures waited.
     """
 
     num_jobs: int
@@ -319,6 +326,7 @@ class EngineStats:
     num_picture_steps: int
     step_error: float
     token_budget: int
+    num_recompiles: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,7 @@ def denoise_params(params: GenerationParams, deadline: Deadline, index: int) -> 
         must_end_unix_s=deadline.ends_at_unix_s,
         acceleration=params.acceleration,
         is_fast=params.is_fast,
+        loras=params.loras,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from serve_app.api.input_images.field import ImageField
 from serve_app.api.values.kinds import Anything, Choice, Flag, Integer, Number, Text, ValueType
+from serve_app.api.values.loras import Loras
 from serve_app.api.values.model_names import ALL_NAMES
 from serve_app.api.values.size_grammar import (
     AspectRatio,
@@ -159,6 +160,14 @@ DENOISING = (
         "converted",
         "How much exactness may be given up for speed: with regular and high, steps that would add"
         " little new are not computed to their end. By default none.",
+        dialect="fal",
+    ),
+    Parameter(
+        "loras",
+        Loras(),
+        "passthrough",
+        "Adapters by their names in this server's catalogue, and how strongly each is to work.",
+        (),
         dialect="fal",
     ),
     Parameter(

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import torch
 
 from serve_app.config import EngineConfig, ModelConfig
 from serve_app.deployments.engine_metrics import EngineMetrics
+from serve_app.engine.adapter_store import AdapterLease, AdapterStore
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job, image_to_image_job, text_to_image_job
+from serve_app.engine.transformers import Transformers
 from serve_app.errors import StageFailedError
 from serve_app.messages import (
     DenoiseParams,
@@ -17,6 +20,7 @@ from serve_app.messages import (
     Latents,
     PromptEmbeds,
 )
+from serve_app.model_facts import read_model_facts
 from serve_app.stages.device import place
 from serve_app.stages.transformer import TransformerStage
 
@@ -32,7 +36,13 @@ class Denoiser:
             if model.go_fast == "off"
             else self._transformer.in_8_bits(model.directory, model.go_fast)
         )
-        self._engine = Engine(self._transformer, engine)
+        transformers = Transformers(are_compiled=model.torch_compile)
+        text_length = read_model_facts(model.directory).max_sequence_length
+        transformers.warm_up([self._transformer, self._fast], text_length)
+        self._engine = Engine(self._transformer, engine, transformers)
+        self._adapters = AdapterStore(
+            model.loras, self._transformer, model.lora_memory_bytes, model.max_loaded_loras
+        )
         self._metrics = EngineMetrics()
 
     async def denoise(
@@ -42,9 +52,10 @@ class Denoiser:
 
         Cancelling this call makes its job leave the engine before the next step.
         """
-        job = self._job(embeds, params, image)
-        latents = await asyncio.wrap_future(self._engine.submit(job))
-        return Latents(latents, params.canvas, embeds.facts)
+        with self._adapters.acquire(params.loras) as lease:
+            job = await self._job(embeds, params, image, lease)
+            latents = await asyncio.wrap_future(self._engine.submit(job))
+            return Latents(latents, params.canvas, embeds.facts)
 
     async def denoise_stream(
         self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None
@@ -53,9 +64,16 @@ class Denoiser:
 
         Closing the generator makes its job leave the engine before the next step.
         """
+        with self._adapters.acquire(params.loras) as lease:
+            job = await self._job(embeds, params, image, lease)
+            async with aclosing(self._streamed(job)) as streamed:
+                async for latents, is_preview in streamed:
+                    yield Latents(latents, params.canvas, embeds.facts, is_preview)
+
+    async def _streamed(self, job: Job) -> AsyncGenerator[tuple[torch.Tensor, bool]]:
+        """Yield a job's previews as they come, then its latents, and which of both it is."""
         loop = asyncio.get_running_loop()
         previews: asyncio.Queue[torch.Tensor | None] = asyncio.Queue()
-        job = self._job(embeds, params, image)
 
         def on_preview(preview: torch.Tensor) -> None:
             loop.call_soon_threadsafe(previews.put_nowait, preview)
@@ -65,16 +83,26 @@ class Denoiser:
         done.add_done_callback(lambda _: previews.put_nowait(None))
         try:
             while (preview := await previews.get()) is not None:
-                yield Latents(preview, params.canvas, embeds.facts, is_preview=True)
-            yield Latents(await done, params.canvas, embeds.facts)
+                yield preview, True
+            yield await done, False
         finally:
             done.cancel()
 
-    def _job(self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None) -> Job:
+    async def _job(
+        self,
+        embeds: PromptEmbeds,
+        params: DenoiseParams,
+        image: EncodedImage | None,
+        lease: AdapterLease,
+    ) -> Job:
+        adapters = await asyncio.wrap_future(lease.ready)
         transformer = self._fast if params.is_fast else self._transformer
         if image is None:
-            return text_to_image_job(transformer, embeds, params)
-        return image_to_image_job(transformer, embeds, params, image)
+            job = text_to_image_job(transformer, embeds, params)
+        else:
+            job = image_to_image_job(transformer, embeds, params, image)
+        job.adapters = adapters
+        return job
 
     def stats(self) -> EngineStats:
         """Return how the engine stands."""

@@ -29,6 +29,10 @@ class EngineMetrics:
         self._budget = metrics.Gauge(
             "krea_serve_denoiser_token_budget", description="Tokens that one step may have."
         )
+        self._recompiles = metrics.Gauge(
+            "krea_serve_denoiser_recompiles",
+            description="Graphs compiled in service, while pictures waited; 0 is as it should be.",
+        )
         self._published = EngineStats(0, 0.0, 0, 0, 0.0, 0)
 
     def publish(self, stats: EngineStats) -> None:
@@ -38,6 +42,7 @@ class EngineMetrics:
         self._left.set(stats.left_s)
         self._error.set(stats.step_error)
         self._budget.set(stats.token_budget)
+        self._recompiles.set(stats.num_recompiles)
         # A counter refuses to be raised by nothing.
         if stats.num_steps > before.num_steps:
             self._steps.inc(stats.num_steps - before.num_steps)

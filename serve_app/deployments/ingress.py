@@ -47,6 +47,7 @@ class Ingress:
             features=Features(
                 has_safety_checker=safety_checker is not None,
                 has_go_fast=config.model.go_fast != "off",
+                lora_names=frozenset(config.model.loras),
             ),
             records=Records.open(config.records),
             gatekeeper=gatekeeper_of(config.limits, limiter),

@@ -22,6 +22,7 @@ from serve_app.engine.runner import Runner
 from serve_app.engine.scheduler import Ageing, Scheduler
 from serve_app.engine.step_cache import StepCache
 from serve_app.engine.token_budget import measure_token_budget
+from serve_app.engine.transformers import Transformers
 from serve_app.errors import StageFailedError
 from serve_app.messages import EngineStats
 from serve_app.stages.transformer import TransformerStage
@@ -39,13 +40,25 @@ class Engine:
     with `StageFailedError("denoiser")`; the cause of a failure is in the log.
     """
 
-    def __init__(self, transformer: TransformerStage, config: EngineConfig) -> None:
-        """Measure what a step takes, and start the thread."""
+    def __init__(
+        self,
+        transformer: TransformerStage,
+        config: EngineConfig,
+        transformers: Transformers | None = None,
+    ) -> None:
+        """Measure what a step takes, and start the thread.
+
+        Args:
+            transformer: Which most jobs will be for.
+            config: How jobs are chosen.
+            transformers: The packed forwards, warmed up; None: they are made when first needed.
+        """
         self._config = config
-        self._runner = Runner()
+        self._transformers = transformers or Transformers()
+        self._runner = Runner(self._transformers)
         self.cost_model = CostModel(FIRST_S_PER_FLOP)
         self._token_budget = config.token_budget or measure_token_budget(
-            transformer, self.cost_model
+            transformer, self._transformers.of(transformer), self.cost_model
         )
         self._scheduler: Scheduler[Job] = Scheduler(
             policy_named(config.policy, self.cost_model),
@@ -98,6 +111,7 @@ class Engine:
                 num_picture_steps=self._num_picture_steps,
                 step_error=self.cost_model.error,
                 token_budget=self._token_budget,
+                num_recompiles=self._transformers.num_recompiles,
             )
 
     def close(self) -> None:

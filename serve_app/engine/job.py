@@ -17,6 +17,7 @@ from serve_app.diffusion.latents import (
 from serve_app.diffusion.masks import Repaint, pack_mask
 from serve_app.diffusion.schedule import Schedule, build_schedule
 from serve_app.diffusion.steps import preview_steps
+from serve_app.engine.adapters import PictureAdapters
 from serve_app.engine.cost_model import FluxGeometry
 from serve_app.engine.step_cache import StepCache
 from serve_app.engine.work import Work
@@ -50,6 +51,7 @@ class Job(Work):
         preview: The latest, until it is given away.
         acceleration: What its request allows; the engine makes a `step_cache` of it.
         step_cache: What lets it skip steps; None: every step is computed.
+        adapters: Its LoRAs.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Job(Work):
     preview: torch.Tensor | None = None
     acceleration: Acceleration = "none"
     step_cache: StepCache | None = None
+    adapters: PictureAdapters = ()
 
     @property
     def wants_preview(self) -> bool:

@@ -6,12 +6,16 @@ import torch
 
 from serve_app.diffusion.euler import euler_step
 from serve_app.engine.job import Job
-from serve_app.engine.packed import PackedInputs, PackedTransformer
+from serve_app.engine.packed import PackedInputs
 from serve_app.engine.step_cache import predict
+from serve_app.engine.transformers import Transformers
 
 
 class Runner:
     """The only part of the engine that touches the model."""
+
+    def __init__(self, transformers: Transformers) -> None:
+        self._transformers = transformers
 
     @torch.no_grad()
     def step(self, jobs: Sequence[Job]) -> float:
@@ -21,7 +25,7 @@ class Runner:
             The floating-point operations that were computed.
         """
         num_skipped = [_num_skipped(job) for job in jobs]
-        for job, noise_pred in _noise_preds(jobs):
+        for job, noise_pred in self._noise_preds(jobs):
             _advance(job, noise_pred)
         device = jobs[0].transformer.device
         if device.type != "cpu":
@@ -32,25 +36,27 @@ class Runner:
             for job, before in zip(jobs, num_skipped, strict=True)
         )
 
+    def _noise_preds(self, jobs: Sequence[Job]) -> list[tuple[Job, torch.Tensor]]:
+        """Return what the transformers say of the jobs' latents; each runs once."""
+        by_transformer: dict[int, list[Job]] = {}
+        for job in jobs:
+            by_transformer.setdefault(id(job.transformer), []).append(job)
+        return [
+            pair
+            for alike in by_transformer.values()
+            for pair in zip(alike, self._noise_preds_of(alike), strict=True)
+        ]
 
-def _noise_preds(jobs: Sequence[Job]) -> list[tuple[Job, torch.Tensor]]:
-    """Return what the transformers say of the jobs' latents, in their shape; each runs once."""
-    by_transformer: dict[int, list[Job]] = {}
-    for job in jobs:
-        by_transformer.setdefault(id(job.transformer), []).append(job)
-    return [
-        pair
-        for alike in by_transformer.values()
-        for pair in zip(alike, _noise_preds_of(alike), strict=True)
-    ]
+    def _noise_preds_of(self, jobs: Sequence[Job]) -> Sequence[torch.Tensor]:
+        if len(jobs) == 1 and self._takes_stock_forward(jobs[0]):
+            return [_noise_pred(jobs[0])]
+        packed = self._transformers.of(jobs[0].transformer)
+        caches = [job.step_cache for job in jobs]
+        return [pred[None] for pred in predict(packed, _packed_inputs(jobs), caches)]
 
-
-def _noise_preds_of(jobs: Sequence[Job]) -> Sequence[torch.Tensor]:
-    caches = [job.step_cache for job in jobs]
-    if len(jobs) == 1 and caches == [None]:
-        return [_noise_pred(jobs[0])]
-    packed = PackedTransformer(jobs[0].transformer.transformer)
-    return [pred[None] for pred in predict(packed, _packed_inputs(jobs), caches)]
+    def _takes_stock_forward(self, job: Job) -> bool:
+        is_plain = job.step_cache is None and not job.adapters
+        return is_plain and not self._transformers.are_compiled
 
 
 def _noise_pred(job: Job) -> torch.Tensor:
@@ -82,6 +88,7 @@ def _packed_inputs(jobs: Sequence[Job]) -> PackedInputs:
         timesteps=torch.stack([job.schedule.timesteps[job.num_steps_done] for job in jobs]),
         guidance_scales=torch.tensor([job.guidance_scale for job in jobs], device=device),
         latent_image_ids=[job.latent_image_ids for job in jobs],
+        adapters=[job.adapters for job in jobs],
     )
 
 

@@ -22,7 +22,9 @@ MIN_SIZES = 4
 MAX_SECONDS = 20.0
 
 
-def measure_token_budget(transformer: TransformerStage, cost_model: CostModel) -> int:
+def measure_token_budget(
+    transformer: TransformerStage, packed: PackedTransformer, cost_model: CostModel
+) -> int:
     """Run steps of more and more tokens; return the budget, and teach the cost model.
 
     A single size's speed is as noisy as the machine, and the plateau flat: so the budget comes
@@ -32,7 +34,7 @@ def measure_token_budget(transformer: TransformerStage, cost_model: CostModel) -
     budget = 0
     for number, num_tokens in enumerate(TOKENS, start=1):
         inputs, flops = _inputs(transformer, num_tokens)
-        cost_model.observe(flops, _step_s(transformer, inputs))
+        cost_model.observe(flops, _step_s(packed, inputs, transformer.device))
         budget = token_budget_of(cost_model, flops / num_tokens)
         is_known = number >= MIN_SIZES and num_tokens > 2 * budget
         if is_known or time.monotonic() - started > MAX_SECONDS:
@@ -69,15 +71,14 @@ def _inputs(transformer: TransformerStage, num_tokens: int) -> tuple[PackedInput
 
 
 @torch.no_grad()
-def _step_s(transformer: TransformerStage, inputs: PackedInputs) -> float:
-    packed = PackedTransformer(transformer.transformer)
+def _step_s(packed: PackedTransformer, inputs: PackedInputs, device: torch.device) -> float:
     seconds = []
     for _ in range(NUM_ROUNDS):
         started = time.monotonic()
         hidden = packed.first_block(packed.embed(inputs))
         packed.head(packed.other_blocks(hidden), hidden)
-        if transformer.device.type != "cpu":
-            torch.accelerator.synchronize(transformer.device)
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
         seconds.append(time.monotonic() - started)
     # What else the machine did made some of them slower, and none faster.
     return min(seconds)

@@ -4,12 +4,14 @@ JSON stays strict this way: only what came by a form is read so, and what the te
 for the field's own type to refuse.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping
 
 from serve_app.api.parameters import Parameter
 from serve_app.api.values.kinds import Flag, Integer, Number, ValueType
+from serve_app.api.values.loras import Loras
 from serve_app.api.values.size_grammar import ImageSize, Side
 
 # Not endlessly many digits: turning thousands of them into an integer takes Python long.
@@ -45,6 +47,8 @@ def json_value(kind: ValueType, value: object) -> object:
             return _number(value)
         case Flag():
             return _flag(value)
+        case Loras():
+            return _json(value)
     return value
 
 
@@ -62,3 +66,10 @@ def _number(text: str) -> float | str:
 def _flag(text: str) -> bool | str:
     match = _FLAG.fullmatch(text)
     return text if match is None else match[1] is not None
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

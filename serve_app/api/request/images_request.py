@@ -18,6 +18,7 @@ from serve_app.api.request.sizes import SizeFields, canvas_of, output_size
 from serve_app.api.values.model_names import check_model_field
 from serve_app.config import ApiConfig
 from serve_app.errors import InvalidRequestError
+from serve_app.lora_catalogue import check_loras
 from serve_app.messages import Delivery, Features, GenerationParams
 from serve_app.model_facts import ModelFacts
 from serve_app.records.keys import Caller
@@ -87,10 +88,12 @@ def images_request(
         caller: Who asks.
 
     Raises:
+        InvalidRequestError: It names an adapter that there is not.
         PermissionDeniedError: It asks for more than its key may have.
     """
     values = fields.values
     table = image_parameters(config)
+    check_loras(values["loras"], features.lora_names)
     return ImagesRequest(
         operation=operation,
         params=_generation_params(fields, source, request_id, facts, caller),
@@ -132,6 +135,7 @@ def _generation_params(
         tenant=caller.key_id or "",
         acceleration=values["acceleration"] or "none",
         is_fast=values["go_fast"] is True,
+        loras=values["loras"],
     )
 
 

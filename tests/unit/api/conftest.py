@@ -1,7 +1,7 @@
 """The whole HTTP surface in this process, with a drawing where the model would be."""
 
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ async def make_app(
         canvas_multiple: int = 16,
         has_safety_checker: bool = False,
         has_go_fast: bool = False,
+        lora_names: Iterable[str] = (),
         gatekeeper: Gatekeeper | None = None,
         **config: Any,
     ) -> Starlette:
@@ -67,7 +68,7 @@ async def make_app(
             is_ready=drawing.ready,
             images=drawing.images,
             image_reader=image_reader(limits),
-            features=Features(has_safety_checker, has_go_fast),
+            features=Features(has_safety_checker, has_go_fast, frozenset(lora_names)),
             records=records,
             gatekeeper=gatekeeper or NoLimits(),
         )

@@ -14,7 +14,10 @@ from serve_app.deployments.denoiser import Denoiser
 from serve_app.deployments.text_encoder import TextEncoder
 from serve_app.deployments.vae import Vae
 from serve_app.errors import StageFailedError
-from serve_app.messages import DenoiseParams, InputImage, PromptEmbeds, Size
+from serve_app.messages import DenoiseParams, InputImage, Lora, PromptEmbeds, Size
+from serve_app.stages.lora_file import linear_shapes
+from serve_app.stages.transformer import TransformerStage
+from tests.unit.stages.lora_files import CPU, random_lora, save_lora
 
 CANVAS = Size(64, 48)
 
@@ -92,6 +95,45 @@ async def test_a_failed_job_fails_its_stream(
     )
     with pytest.raises(StageFailedError):
         _ = [latents async for latents in denoiser.denoise_stream(broken, params())]
+
+
+async def test_requests_with_adapters_share_a_batch_with_one_without(
+    model: ModelConfig, embeds: PromptEmbeds, tmp_path: Path
+) -> None:
+    shapes = linear_shapes(TransformerStage.load(model.directory, torch.float32, CPU).transformer)
+    files = {name: tmp_path / f"{name}.safetensors" for name in ("ink", "wool")}
+    for seed, file in enumerate(files.values()):
+        save_lora(file, random_lora(shapes, seed=seed))
+    engine = EngineConfig(policy="fcfs", token_budget=10_000)
+    denoiser = Denoiser(model.model_copy(update={"loras": files}), engine)
+
+    async def latents(*loras: Lora) -> torch.Tensor:
+        return (await denoiser.denoise(embeds, replace(params(), loras=loras))).latents
+
+    asked = [(), (Lora("ink"),), (Lora("wool", 0.5),), (Lora("ink"), Lora("wool", 0.5))]
+    alone = [await latents(*loras) for loras in asked]
+    together = await asyncio.gather(*(latents(*loras) for loras in asked))
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+    for index, one in enumerate(alone):
+        assert all(not torch.allclose(one, other, atol=1e-2) for other in alone[index + 1 :])
+    streamed = [
+        one async for one in denoiser.denoise_stream(embeds, replace(params(1), loras=asked[1]))
+    ]
+    torch.testing.assert_close(streamed[-1].latents, alone[1], atol=1e-5, rtol=0)
+
+
+async def test_a_broken_adapter_fails_its_request_only(
+    model: ModelConfig, embeds: PromptEmbeds, tmp_path: Path
+) -> None:
+    file = tmp_path / "broken.safetensors"
+    file.write_bytes(b"not a LoRA")
+    denoiser = Denoiser(
+        model.model_copy(update={"loras": {"broken": file}}), EngineConfig(token_budget=1)
+    )
+    with pytest.raises(StageFailedError):
+        await denoiser.denoise(embeds, replace(params(), loras=(Lora("broken"),)))
+    assert torch.isfinite((await denoiser.denoise(embeds, params())).latents).all()
 
 
 async def test_a_request_in_a_hurry_gets_the_transformer_in_8_bits(

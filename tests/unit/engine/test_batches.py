@@ -12,6 +12,7 @@ from serve_app.config import EngineConfig
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job
 from serve_app.engine.runner import Runner
+from serve_app.engine.transformers import Transformers
 from serve_app.errors import DeadlineExceededError, OverloadedError, StageFailedError
 from serve_app.messages import Priority, Size
 from serve_app.stages.transformer import TransformerStage
@@ -59,7 +60,7 @@ def together(engine: Engine, make_job: MakeJob) -> Iterator[Callable[[], None]]:
 
 
 def alone(transformer: TransformerStage, job: Job) -> torch.Tensor:
-    runner = Runner()
+    runner = Runner(Transformers())
     while not job.is_done:
         runner.step([job])
     return job.latents

@@ -14,11 +14,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from serve_app.config import EngineConfig
 from serve_app.engine.adapters import ScaledAdapter
 from serve_app.engine.compiled import CompiledTransformer
+from serve_app.engine.engine import Engine
+from serve_app.engine.runner import Runner
+from serve_app.engine.transformers import Transformers
 from serve_app.messages import Size
 from serve_app.stages.quantization import load_quantized
 from serve_app.stages.transformer import TransformerStage
+from tests.unit.engine.conftest import MakeJob
 from tests.unit.engine.pictures import MIXED, Picture, packed, random_adapter
 from tests.unit.stages.random_flux import MAX_SEQUENCE_LENGTH
 
@@ -59,6 +64,14 @@ def compiled(
         LAYOUTS,
     )
     return compiled
+
+
+def alone(make_job: MakeJob) -> torch.Tensor:
+    """Return what the stock forward makes of a job."""
+    job, runner = make_job(num_steps=2), Runner(Transformers())
+    while not job.is_done:
+        runner.step([job])
+    return job.latents
 
 
 def assert_same(found: list[torch.Tensor], expected: list[torch.Tensor]) -> None:
@@ -159,3 +172,20 @@ def test_the_default_compiler_predicts_the_same(
         found = packed(transformer, (picture,), transformer=compiled)
         assert_same(found, packed(transformer, (picture,)))
     assert (compiled.num_graphs, compiled.num_recompiles) == (2, 0)
+
+
+def test_the_engine_counts_what_is_compiled_in_service(
+    transformer: TransformerStage, make_job: MakeJob
+) -> None:
+    transformers = Transformers(are_compiled=True, backend="aot_eager")
+    engine = Engine(transformer, EngineConfig(token_budget=1), transformers)
+    latents = engine.submit(make_job(num_steps=2)).result()
+    assert engine.stats().num_recompiles == 2
+    transformers.warm_up([transformer, transformer], MAX_SEQUENCE_LENGTH)
+    assert engine.stats().num_recompiles == 0
+    torch.testing.assert_close(
+        engine.submit(make_job(num_steps=2)).result(), latents, atol=1e-5, rtol=0
+    )
+    assert engine.stats().num_recompiles == 0
+    engine.close()
+    torch.testing.assert_close(latents, alone(make_job), atol=1e-5, rtol=0)

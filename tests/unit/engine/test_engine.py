@@ -13,6 +13,7 @@ from serve_app.config import EngineConfig
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job
 from serve_app.engine.runner import Runner
+from serve_app.engine.transformers import Transformers
 from serve_app.errors import StageFailedError
 from serve_app.stages.transformer import TransformerStage
 from tests.unit.engine.conftest import MakeJob
@@ -51,7 +52,7 @@ class Gate:
 
 
 def solo(transformer: TransformerStage, job: Job) -> torch.Tensor:
-    runner = Runner()
+    runner = Runner(Transformers())
     while not job.is_done:
         runner.step([job])
     return job.latents

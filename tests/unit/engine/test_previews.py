@@ -5,6 +5,7 @@ import torch
 from serve_app.diffusion.masks import Repaint
 from serve_app.engine.job import Job
 from serve_app.engine.runner import Runner
+from serve_app.engine.transformers import Transformers
 from serve_app.stages.transformer import TransformerStage
 from tests.unit.engine.conftest import MakeJob
 
@@ -12,7 +13,7 @@ from tests.unit.engine.conftest import MakeJob
 def previews_of(transformer: TransformerStage, job: Job) -> list[torch.Tensor]:
     shown: list[torch.Tensor] = []
     job.on_preview = shown.append
-    runner = Runner()
+    runner = Runner(Transformers())
     while not job.is_done:
         runner.step([job])
         if job.preview is not None:
@@ -24,7 +25,7 @@ def previews_of(transformer: TransformerStage, job: Job) -> list[torch.Tensor]:
 def test_the_preview_is_the_predicted_end(transformer: TransformerStage, make_job: MakeJob) -> None:
     job, plain = make_job(num_steps=4, num_previews=1), make_job(num_steps=4)
     (preview,) = previews_of(transformer, job)
-    runner = Runner()
+    runner = Runner(Transformers())
     runner.step([plain])
     before = plain.latents
     runner.step([plain])

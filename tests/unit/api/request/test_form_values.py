@@ -14,6 +14,7 @@ from serve_app.api.values.kinds import Choice, Flag, Integer, Number, Text
 from serve_app.api.values.size_grammar import ImageSize, Megapixels, Resolution, Side
 from serve_app.config import ApiConfig
 from serve_app.errors import InvalidRequestError
+from serve_app.messages import Lora
 
 TABLE = image_parameters(ApiConfig())
 INTEGER, NUMBER, FLAG = Integer(0, 100), Number(0, 100), Flag()
@@ -149,6 +150,18 @@ def test_what_is_wrong_is_refused_by_its_name(field: str, value: object) -> None
         values(**{field: value})
     assert refused.value.param == field
     assert len(refused.value.message) < 300
+
+
+def test_adapters_come_as_the_text_of_their_json() -> None:
+    form = values(loras='[{"path": "ink", "scale": 0.5}, {"path": "wool"}]')
+    assert form["loras"] == (Lora("ink", 0.5), Lora("wool"))
+
+
+@pytest.mark.parametrize("text", ["ink", "[{", '{"path": "ink"}', "[" * 100_000])
+def test_text_that_is_no_list_of_adapters_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        values(loras=text)
+    assert refused.value.param == "loras"
 
 
 def test_unknown_fields_pass_as_they_are() -> None:

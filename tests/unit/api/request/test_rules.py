@@ -10,7 +10,7 @@ from serve_app.api.request.fields import Fields, read_fields
 from serve_app.api.request.rules import priority_of
 from serve_app.config import ApiConfig
 from serve_app.errors import PermissionDeniedError
-from serve_app.messages import Priority
+from serve_app.messages import Lora, Priority
 from serve_app.records.keys import Caller, Scope
 from tests.unit.api.conftest import MakeClient
 from tests.unit.api.drawing import Drawing
@@ -78,6 +78,46 @@ async def test_go_fast_has_an_effect_where_there_are_weights_for_it(
     ignored = [] if has_go_fast else ["go_fast"]
     assert response.json()["metadata"]["ignored_parameters"] == ignored
     assert drawing.last.is_fast
+
+
+async def test_adapters_of_the_catalogue_reach_the_pipeline(
+    make_client: MakeClient, drawing: Drawing
+) -> None:
+    asked = [{"path": "ink", "scale": 0.5}, {"path": "wool"}]
+    async with make_client(lora_names=["ink", "wool"]) as client:
+        response = await client.post(PATH, json=BODY | {"loras": asked})
+    assert response.status_code == 200
+    assert drawing.last.loras == (Lora("ink", 0.5), Lora("wool", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("loras", "field", "rule"),
+    [
+        ([{"path": "silk"}], "loras[0].path", "This server's LoRAs are: ink, wool."),
+        ([{"path": "/etc/passwd"}], "loras[0].path", "This server's LoRAs are"),
+        ([{"path": "ink"}, {"path": "wool", "scale": 5}], "loras[1].scale", "4"),
+        ([{"path": "ink", "scale": "strong"}], "loras[0].scale", "number"),
+        ([{"scale": 1}], "loras[0].path", "Missing"),
+        ([{"path": "ink", "weight": 1}], "loras[0].weight", "'path' and 'scale'"),
+        ([{"path": "ink"}] * 5, "loras", "at most 4 items"),
+        (["ink"], "loras[0]", "an object"),
+        ("ink", "loras", "a list"),
+    ],
+)
+async def test_other_adapters_are_refused(
+    make_client: MakeClient, loras: object, field: str, rule: str
+) -> None:
+    async with make_client(lora_names=["ink", "wool"]) as client:
+        response = await client.post(PATH, json=BODY | {"loras": loras})
+    error = response.json()["error"]
+    assert response.status_code == 400
+    assert error["param"] == field
+    assert rule in error["message"]
+
+
+async def test_a_server_without_adapters_says_so(client: httpx.AsyncClient) -> None:
+    response = await client.post(PATH, json=BODY | {"loras": [{"path": "ink"}]})
+    assert "This server has no LoRAs." in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("acceleration", ["none", "regular", "high", None])
