@@ -85,8 +85,9 @@ def test_the_served_picture_is_diffusers_picture(
 def test_image_i_of_seed_s_is_image_0_of_seed_s_plus_i(client: httpx.Client) -> None:
     pictures = generate(client, n=3, seed=41, num_inference_steps=4)
     (alone,) = generate(client, seed=43, num_inference_steps=4)
-    assert np.array_equal(pictures[2], alone)
-    assert not np.array_equal(pictures[0], pictures[1])
+    # Pictures that share steps may differ from one alone in the rounding of a level.
+    assert np.abs(pictures[2].astype(int) - alone).max() <= 1
+    assert np.abs(pictures[0].astype(int) - pictures[1]).max() > 16
 
 
 @pytest.mark.parametrize("deployment", ["Denoiser", "TextEncoder", "Vae"])
