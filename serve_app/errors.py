@@ -14,6 +14,7 @@
     │   ├── OverloadedError            503
     │   ├── DeadlineExceededError      504
     │   ├── ReplicasExhaustedError     502
+    │   ├── PoisonRequestError         500
     │   └── StageFailedError           500
     └── StartError                     refuses to start, in one clear line
         ├── ConfigError
@@ -209,6 +210,20 @@ class ReplicasExhaustedError(RequestError):
 
     def __init__(self, message: str = "The engine failed on every replica that was tried.") -> None:
         super().__init__(message)
+
+
+class PoisonRequestError(RequestError):
+    """Replicas die of this request: a second one died while it was the only suspect."""
+
+    def __init__(
+        self, message: str = "The engine died of this request twice; it is not tried again."
+    ) -> None:
+        super().__init__(message)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that tell the client what to do next."""
+        return {"x-should-retry": "false"}
 
 
 class StageFailedError(RequestError):

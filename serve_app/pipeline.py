@@ -6,6 +6,7 @@ again, whole, when a replica died (`responses.py`).
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -21,7 +22,7 @@ from serve_app.messages import (
     WriteParams,
     WrittenImage,
 )
-from serve_app.responses import Responses, retried, retried_stream
+from serve_app.responses import Attempt, Responses, retried, retried_stream
 
 STAGES = ("TextEncoder", "Denoiser", "Vae", "ImageWriter")
 
@@ -67,7 +68,8 @@ class Pipeline:
             RequestError: What the client is to be told; nothing of Ray leaves this method.
         """
         written = retried_stream(
-            lambda responses: self._streamed(responses, params, deadline), params.request_id
+            lambda responses, attempt: self._streamed(responses, attempt, params, deadline),
+            params.request_id,
         )
         try:
             while True:
@@ -104,26 +106,51 @@ class Pipeline:
         index: int,
         embeds: DeploymentResponse[Any] | None,
     ) -> WrittenImage:
-        async def chain(responses: Responses, attempt: int) -> WrittenImage:
+        async def chain(responses: Responses, attempt: Attempt) -> WrittenImage:
             if is_unchanged(params):
                 return await self._unchanged(responses, params)
             # On another attempt the shared embeddings may be what was lost.
-            shared = embeds if attempt == 1 else None
+            shared = None if attempt.is_suspect else embeds
             asked = self._denoise_args(responses, params, deadline, index, shared)
-            latents = responses.start(self._stages.denoiser.denoise, *asked)
+            latents: Reference
+            if attempt.is_suspect:
+                async with aclosing(self._as_suspect(responses, attempt, asked)) as denoised:
+                    latents = await anext(denoised)
+            else:
+                latents = responses.start(self._stages.denoiser.denoise, *asked)
             return await self._decoded(responses, params, index, latents)
 
         return await retried(chain, params.request_id)
 
     async def _streamed(
-        self, responses: Responses, params: GenerationParams, deadline: Deadline
+        self,
+        responses: Responses,
+        attempt: Attempt,
+        params: GenerationParams,
+        deadline: Deadline,
     ) -> AsyncGenerator[WrittenImage]:
         if is_unchanged(params):
             yield await self._unchanged(responses, params)
             return
         asked = self._denoise_args(responses, params, deadline, 0, None)
-        async for latents in responses.start_stream(self._stages.denoiser.denoise_stream, *asked):
+        if attempt.is_suspect:
+            denoised = self._as_suspect(responses, attempt, asked)
+        else:
+            denoised = responses.start_stream(self._stages.denoiser.denoise_stream, *asked)
+        async for latents in denoised:
             yield await self._decoded(responses, params, 0, latents)
+
+    async def _as_suspect(
+        self, responses: Responses, attempt: Attempt, asked: tuple[object, ...]
+    ) -> AsyncGenerator[ObjectRef[Any]]:
+        """Yield references to previews and picture, once the denoiser has come to this suspect."""
+        method = self._stages.denoiser.denoise_suspect
+        references = responses.start_stream(method, *asked)
+        # It says so by an item of its own; what fails before is raised here.
+        await (await anext(references))
+        attempt.has_turn = True
+        async for reference in references:
+            yield reference
 
     def _encoded(self, responses: Responses, params: GenerationParams) -> DeploymentResponse[Any]:
         return responses.start(self._stages.text_encoder.encode, params.prompt)

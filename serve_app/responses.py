@@ -3,13 +3,19 @@
 Serve never retries a request that a replica accepted, and cancelling a task that awaits a
 response does not cancel the replica's work. So every chain of calls is held by a `Responses`
 block that cancels what it started, and is run again, whole, when a replica died.
+
+A request of which replicas die would be run again until none is left, and take its neighbours with
+it each time. So from the second attempt on it is a suspect: suspects of a replica run one after the
+other, and each says when its turn has come. Who is the suspect of a second death is given up.
 """
 
 import asyncio
+import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -21,9 +27,13 @@ from ray.serve.handle import (
     DeploymentResponseGenerator,
 )
 
+from serve_app.errors import PoisonRequestError
 from serve_app.ray_errors import is_replica_loss, to_request_error
 
-MAX_ATTEMPTS = 3
+logger = logging.getLogger(__name__)
+
+# One for a death as a neighbour, one for a death while another suspect had its turn, and one more.
+MAX_ATTEMPTS = 4
 FIRST_BACKOFF_S = 0.1
 
 # A waiting reader takes a thread. asyncio's own pool has only a few, and the rest needs those.
@@ -31,6 +41,25 @@ MAX_STREAMS = 256
 _STREAM_READERS = ThreadPoolExecutor(MAX_STREAMS, thread_name_prefix="stream-reader")
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One run of a chain.
+
+    Attributes:
+        number: From 1.
+        has_turn: Whether it is the one suspect that a replica runs: if that dies now, it is of
+            this.
+    """
+
+    number: int = 1
+    has_turn: bool = False
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a replica may have died of this chain."""
+        return self.number > 1
 
 
 class Responses:
@@ -61,7 +90,7 @@ class Responses:
 
     async def start_stream(
         self, method: DeploymentHandle[Any], *args: object
-    ) -> AsyncIterator[ObjectRef[Any]]:
+    ) -> AsyncGenerator[ObjectRef[Any]]:
         """Call a deployment's generator; yield references to its items, which stay unopened."""
         response = cast(DeploymentResponseGenerator[Any], method.options(stream=True).remote(*args))
         self._responses.append(response)
@@ -74,41 +103,38 @@ class Responses:
             yield reference
 
 
-async def retried(chain: Callable[[Responses, int], Awaitable[T]], request_id: str) -> T:
+async def retried(chain: Callable[[Responses, Attempt], Awaitable[T]], request_id: str) -> T:
     """Return a chain's result; the chain is started again while replicas die under it.
 
     Args:
-        chain: Is given what holds its responses, and the number of the attempt, from 1.
+        chain: Is given what holds its responses, and which attempt it is.
         request_id: For the log.
 
     Raises:
         RequestError: What the client is to be told.
     """
-    attempt = 1
+    attempt = Attempt()
     while True:
         try:
             with Responses() as responses:
                 return await chain(responses, attempt)
-        except Exception as error:
-            if attempt == MAX_ATTEMPTS or not is_replica_loss(error):
-                raise to_request_error(error, request_id) from error
-        await asyncio.sleep(backoff_s(attempt))
-        attempt += 1
+        except Exception as error:  # noqa: BLE001 - raised again unless it is worth another try
+            attempt = await _next_attempt(attempt, error, request_id)
 
 
 async def retried_stream(
-    chain: Callable[[Responses], AsyncGenerator[T]], request_id: str
+    chain: Callable[[Responses, Attempt], AsyncGenerator[T]], request_id: str
 ) -> AsyncGenerator[T]:
     """Yield a chain's items; one that is started again leaves out what was yielded before.
 
     Raises:
         RequestError: What the client is to be told.
     """
-    attempt, num_yielded = 1, 0
+    attempt, num_yielded = Attempt(), 0
     while True:
         try:
             with Responses() as responses:
-                async with aclosing(chain(responses)) as items:
+                async with aclosing(chain(responses, attempt)) as items:
                     index = 0
                     async for item in items:
                         index += 1
@@ -116,11 +142,20 @@ async def retried_stream(
                             num_yielded = index
                             yield item
                 return
-        except Exception as error:
-            if attempt == MAX_ATTEMPTS or not is_replica_loss(error):
-                raise to_request_error(error, request_id) from error
-        await asyncio.sleep(backoff_s(attempt))
-        attempt += 1
+        except Exception as error:  # noqa: BLE001 - raised again unless it is worth another try
+            attempt = await _next_attempt(attempt, error, request_id)
+
+
+async def _next_attempt(attempt: Attempt, error: Exception, request_id: str) -> Attempt:
+    """Return the attempt after one that failed, after a pause, or raise what the client is told."""
+    if not is_replica_loss(error) or attempt.number == MAX_ATTEMPTS:
+        raise to_request_error(error, request_id) from error
+    if attempt.has_turn:
+        logger.error("replicas die of request %s; it is given up", request_id, exc_info=error)
+        raise PoisonRequestError from error
+    logger.warning("request %s lost a replica in attempt %d", request_id, attempt.number)
+    await asyncio.sleep(backoff_s(attempt.number))
+    return Attempt(attempt.number + 1)
 
 
 def backoff_s(attempt: int) -> float:

@@ -167,7 +167,6 @@ DENOISING = (
         Loras(),
         "passthrough",
         "Adapters by their names in this server's catalogue, and how strongly each is to work.",
-        (),
         dialect="fal",
     ),
     Parameter(

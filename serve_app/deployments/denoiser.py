@@ -24,6 +24,9 @@ from serve_app.model_facts import read_model_facts
 from serve_app.stages.device import place
 from serve_app.stages.transformer import TransformerStage
 
+# What the caller must know before a suspect's first step, if that ends this process.
+NEWS_S = 0.1
+
 
 class Denoiser:
     """Denoises pictures; the engine owns the loop and its thread."""
@@ -44,6 +47,7 @@ class Denoiser:
             model.loras, self._transformer, model.lora_memory_bytes, model.max_loaded_loras
         )
         self._metrics = EngineMetrics()
+        self._suspects = asyncio.Lock()
 
     async def denoise(
         self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None
@@ -69,6 +73,20 @@ class Denoiser:
             async with aclosing(self._streamed(job)) as streamed:
                 async for latents, is_preview in streamed:
                     yield Latents(latents, params.canvas, embeds.facts, is_preview)
+
+    async def denoise_suspect(
+        self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None
+    ) -> AsyncGenerator[Latents | None]:
+        """Yield None when it is this picture's turn, then what `denoise_stream` yields.
+
+        Suspects come one after the other: if the replica dies, who asks knows of which.
+        """
+        async with self._suspects:
+            yield None
+            await asyncio.sleep(NEWS_S)
+            async with aclosing(self.denoise_stream(embeds, params, image)) as streamed:
+                async for latents in streamed:
+                    yield latents
 
     async def _streamed(self, job: Job) -> AsyncGenerator[tuple[torch.Tensor, bool]]:
         """Yield a job's previews as they come, then its latents, and which of both it is."""

@@ -22,6 +22,7 @@ EXAMPLES = [
     errors.OverloadedError(retry_after_s=7),
     errors.DeadlineExceededError("The request did not finish within 240 seconds."),
     errors.ReplicasExhaustedError(),
+    errors.PoisonRequestError(),
     errors.StageFailedError("denoiser"),
     errors.ConfigError("no such file"),
     errors.WeightsError("no such directory"),
@@ -60,6 +61,7 @@ def test_state_survives_pickling(error: KreaServeError) -> None:
         (errors.OverloadedError(), 503, "SERVICE_UNAVAILABLE"),
         (errors.DeadlineExceededError("Too late."), 504, "TIMEOUT"),
         (errors.ReplicasExhaustedError(), 502, "ALL_PROVIDERS_EXHAUSTED"),
+        (errors.PoisonRequestError(), 500, "INTERNAL_ERROR"),
         (errors.StageFailedError("vae"), 500, "INTERNAL_ERROR"),
     ],
 )

@@ -6,8 +6,13 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from serve_app import responses as module
-from serve_app.errors import InvalidRequestError, ReplicasExhaustedError, StageFailedError
-from serve_app.responses import MAX_ATTEMPTS, Responses, backoff_s, retried, retried_stream
+from serve_app.errors import (
+    InvalidRequestError,
+    PoisonRequestError,
+    ReplicasExhaustedError,
+    StageFailedError,
+)
+from serve_app.responses import MAX_ATTEMPTS, Attempt, Responses, backoff_s, retried, retried_stream
 
 
 @pytest.fixture(autouse=True)
@@ -39,14 +44,14 @@ class Flaky:
         self.num_deaths, self.num_before, self.num_items = num_deaths, num_before, num_items
         self.attempts: list[int] = []
 
-    async def once(self, responses: Responses, attempt: int) -> str:
-        self.attempts.append(attempt)
+    async def once(self, responses: Responses, attempt: Attempt) -> str:
+        self.attempts.append(attempt.number)
         if len(self.attempts) <= self.num_deaths:
             raise ActorDiedError()
         return "picture"
 
-    async def items(self, responses: Responses) -> AsyncGenerator[int]:
-        self.attempts.append(len(self.attempts) + 1)
+    async def items(self, responses: Responses, attempt: Attempt) -> AsyncGenerator[int]:
+        self.attempts.append(attempt.number)
         for index in range(self.num_items):
             if len(self.attempts) <= self.num_deaths and index == self.num_before:
                 raise ActorDiedError()
@@ -65,6 +70,37 @@ async def test_a_chain_that_always_dies_is_given_up() -> None:
     with pytest.raises(ReplicasExhaustedError):
         await retried(chain.once, "req_1")
     assert len(chain.attempts) == MAX_ATTEMPTS
+
+
+@pytest.mark.parametrize("num_waits", range(MAX_ATTEMPTS - 2))
+async def test_a_chain_of_which_a_second_replica_dies_is_given_up(num_waits: int) -> None:
+    suspicions: list[bool] = []
+
+    async def deadly(responses: Responses, attempt: Attempt) -> None:
+        suspicions.append(attempt.is_suspect)
+        # The replica may die of another suspect, which had its turn before this one.
+        attempt.has_turn = attempt.number > 1 + num_waits
+        raise ActorDiedError()
+
+    async def deadly_items(responses: Responses, attempt: Attempt) -> AsyncGenerator[int]:
+        await deadly(responses, attempt)
+        yield 0
+
+    with pytest.raises(PoisonRequestError) as told:
+        await retried(deadly, "req_1")
+    assert suspicions == [False] + [True] * (1 + num_waits)
+    assert told.value.headers == {"x-should-retry": "false"}
+    with pytest.raises(PoisonRequestError):
+        await anext(retried_stream(deadly_items, "req_1"))
+
+
+async def test_a_suspect_that_had_its_turn_and_lived_is_none_when_another_stage_fails() -> None:
+    async def fails(responses: Responses, attempt: Attempt) -> None:
+        attempt.has_turn = attempt.is_suspect
+        raise ActorDiedError() if attempt.number == 1 else ValueError("a bug")
+
+    with pytest.raises(StageFailedError):
+        await retried(fails, "req_1")
 
 
 @pytest.mark.parametrize("num_before", [0, 1, 2])
@@ -93,11 +129,11 @@ async def test_other_failures_are_not_tried_again(
 ) -> None:
     attempts = []
 
-    async def once(responses: Responses, attempt: int) -> None:
-        attempts.append(attempt)
+    async def once(responses: Responses, attempt: Attempt) -> None:
+        attempts.append(attempt.number)
         raise error
 
-    async def items(responses: Responses) -> AsyncGenerator[int]:
+    async def items(responses: Responses, attempt: Attempt) -> AsyncGenerator[int]:
         attempts.append(1)
         raise error
         yield 0

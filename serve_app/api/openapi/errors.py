@@ -13,6 +13,7 @@ HEADERS_OF = {
     401: ("WWW-Authenticate",),
     405: ("Allow",),
     429: ("Retry-After", *LIMIT_HEADERS),
+    500: ("x-should-retry",),
     503: ("Retry-After",),
     504: ("x-should-retry",),
 }

@@ -93,7 +93,7 @@ def images_request(
     """
     values = fields.values
     table = image_parameters(config)
-    check_loras(values["loras"], features.lora_names)
+    check_loras(values["loras"] or (), features.lora_names)
     return ImagesRequest(
         operation=operation,
         params=_generation_params(fields, source, request_id, facts, caller),
@@ -135,7 +135,7 @@ def _generation_params(
         tenant=caller.key_id or "",
         acceleration=values["acceleration"] or "none",
         is_fast=values["go_fast"] is True,
-        loras=values["loras"],
+        loras=values["loras"] or (),
     )
 
 
