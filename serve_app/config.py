@@ -82,7 +82,7 @@ class EngineConfig(Config):
     slo_factor: Annotated[float, Field(ge=1)] = 3.0
     delivery_s: Annotated[float, Field(ge=0)] = 2.0
     starved_after_s: PositiveSeconds = 60.0
-    starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.01
     regular_threshold: PositiveShare = 0.1
     high_threshold: PositiveShare = 0.2
 

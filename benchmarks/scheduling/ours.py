@@ -18,13 +18,15 @@ from benchmarks.scheduling.machine import (
     step_flops,
 )
 from benchmarks.scheduling.workload import Request
+from serve_app.config import EngineConfig
 from serve_app.engine.cost_model import CostModel
 from serve_app.engine.policies import EarliestDeadline, Fcfs, Policy, Srpt
 from serve_app.engine.scheduler import Ageing, Scheduler
 from serve_app.engine.work import Work
 
+DEFAULTS = EngineConfig()
 TOKEN_BUDGET = image_tokens(1024) + TEXT_TOKENS
-AGEING = Ageing(after_s=60.0, share=0.05)
+AGEING = Ageing(DEFAULTS.starved_after_s, DEFAULTS.starved_share)
 
 POLICIES: dict[str, Callable[[CostModel], Policy]] = {
     "deadline": EarliestDeadline,

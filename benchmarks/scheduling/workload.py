@@ -90,7 +90,12 @@ def read_trace(path: Path) -> Callable[[float], list[Request]]:
         path: A CSV with arrival_s, num_inference_steps, num_images, kind and user.
     """
     with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["kind"] == "TXT_2_IMG"]
+        # Some rows lack their steps: nothing was generated.
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if row["kind"] == "TXT_2_IMG" and row["num_inference_steps"]
+        ]
 
     def requests(speed: float) -> list[Request]:
         return [

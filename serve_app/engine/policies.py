@@ -63,8 +63,8 @@ class Srpt:
 class EarliestDeadline:
     """Earliest deadline first among those that can still make it, then the shortest of the rest.
 
-    A job is interrupted only if the newcomer would else miss its deadline while the job still makes
-    its own; one that is late already gives way to who is not.
+    A job is interrupted only by one that is due before it, and only if both still make theirs; one
+    that is late already gives way to who is not.
     """
 
     def __init__(self, cost_model: CostModel) -> None:
@@ -83,13 +83,14 @@ class EarliestDeadline:
         return latest_start if now <= latest_start else NEVER
 
     def may_interrupt(self, newcomer: Work, running: Work, now: float) -> bool:
-        """Whether the newcomer's deadline is saved by it and the running job's not lost."""
+        """Whether the newcomer is due first and makes it, and the running job's is not lost."""
         newcomer_s, running_s = self._remaining_s(newcomer), self._remaining_s(running)
         is_newcomer_in_time = now + newcomer_s <= newcomer.deadline_at
         if now + running_s > running.deadline_at:
             return is_newcomer_in_time or newcomer_s < running_s
         both_end_at = now + newcomer_s + running_s
-        return is_newcomer_in_time and newcomer.deadline_at < both_end_at <= running.deadline_at
+        is_due_first = newcomer.deadline_at < running.deadline_at
+        return is_newcomer_in_time and is_due_first and both_end_at <= running.deadline_at
 
 
 def policy_named(name: Literal["deadline", "srpt", "fcfs"], cost_model: CostModel) -> Policy:

@@ -144,6 +144,9 @@ class Scheduler(Generic[WorkT]):
     def _may_interrupt(self, job: Work, running: Work, now: float) -> bool:
         if job.priority != running.priority:
             return job.priority < running.priority
+        # Unknown is who has no job here; its turn is no later than anybody's.
+        if self._rounds.get(job.tenant, 0) > self._rounds.get(running.tenant, 0):
+            return False
         return self._policy.may_interrupt(job, running, now)
 
     def _swap(self, job: WorkT, victims: Sequence[WorkT]) -> None:

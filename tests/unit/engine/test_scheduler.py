@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serve_app.engine.fairness import ROUND_S
 from serve_app.engine.policies import Fcfs, Srpt
 from serve_app.engine.scheduler import Ageing
 from serve_app.messages import Priority
@@ -51,11 +52,18 @@ def test_of_the_hopeless_the_shortest_goes_first() -> None:
     assert names(scheduler(work("long", due=1), work("short", due=2, num_steps=3))) == "short"
 
 
-def test_a_newcomer_that_can_wait_does_not_interrupt() -> None:
+def test_a_newcomer_that_is_due_later_does_not_interrupt() -> None:
+    picked = scheduler(work("first", due=30))
+    assert names(picked) == "first"
+    picked.add(work("second", due=35))
+    assert names(picked) == "first"
+
+
+def test_a_newcomer_that_is_due_earlier_interrupts_one_that_can_wait() -> None:
     picked = scheduler(work("first", due=30))
     assert names(picked) == "first"
     picked.add(work("second", due=25))
-    assert names(picked) == "first"
+    assert names(picked) == "second"
 
 
 def test_a_newcomer_that_would_miss_interrupts_one_that_can_wait() -> None:
@@ -109,8 +117,9 @@ def test_one_tenant_does_not_starve_another() -> None:
     many = [work(f"many{i}", tenant="many", num_steps=20, due=1000 + i) for i in range(10)]
     few = [work(f"few{i}", tenant="few", num_steps=20, due=5000 + i) for i in range(3)]
     done = run(scheduler(*many, *few))
-    assert done["few2"] < 0.6 * done["many9"]
-    assert sum(done[job.name] < done["few2"] for job in many) <= 5
+    # Equal shares would end its 60 seconds after 120; a round and a picture may come before.
+    assert done["few2"] <= 2 * 60 + ROUND_S + 20
+    assert done["many9"] == 260
 
 
 def test_with_one_tenant_only_the_deadline_counts() -> None:
