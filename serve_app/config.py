@@ -70,6 +70,8 @@ class EngineConfig(Config):
         slo_factor: A picture is due after this many times the seconds it would take alone, or at
             its request's deadline, whichever is earlier.
         delivery_s: Seconds of a request's time that are kept for what follows the denoiser.
+        wedged_after_s: Seconds that a step may take before the replica counts as broken and is
+            replaced; its requests are then run again elsewhere.
         starved_after_s: Seconds after which a picture that others always go before gets its share.
         starved_share: Of the steps, for the oldest such picture.
         regular_threshold: With `acceleration: regular` a step is skipped where the first block's
@@ -81,6 +83,7 @@ class EngineConfig(Config):
     token_budget: Annotated[int, Field(gt=0)] | None = None
     slo_factor: Annotated[float, Field(ge=1)] = 3.0
     delivery_s: Annotated[float, Field(ge=0)] = 2.0
+    wedged_after_s: PositiveSeconds = 120.0
     starved_after_s: PositiveSeconds = 60.0
     starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.01
     regular_threshold: PositiveShare = 0.1
@@ -132,6 +135,9 @@ class ApiConfig(Config):
         allow_unchecked_images: Whether a client may switch the safety checker off.
         max_side_px: Of a delivered picture.
         max_images: `n` of one request.
+        max_pending_requests: For pictures, that one ingress works on at a time; others are refused
+            with 503. Serve's `max_ongoing_requests` of the Ingress should be higher, for what it
+            refuses has no JSON.
         price_usd: Of one picture, for `metadata.cost`.
         public_base_url: Start of every picture's URL; by default, as the client's request says.
     """
@@ -143,6 +149,7 @@ class ApiConfig(Config):
     allow_unchecked_images: bool = True
     max_side_px: Annotated[int, Field(gt=0)] = 2048
     max_images: Annotated[int, Field(gt=0)] = 10
+    max_pending_requests: Annotated[int, Field(gt=0)] = 200
     price_usd: Annotated[float, Field(ge=0)] = 0.025
     public_base_url: str | None = None
 

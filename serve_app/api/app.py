@@ -6,6 +6,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from serve_app.api.middleware.authentication import RequireKey
+from serve_app.api.middleware.crowding import LimitCrowd, Room
 from serve_app.api.middleware.every_request import AccessLog, AnswerUnexpectedErrors, RequestIds
 from serve_app.api.middleware.exceptions import (
     answer_http_exception,
@@ -35,6 +36,7 @@ MIDDLEWARE = [
 
 def create_app(services: Services) -> Starlette:
     """Return the ASGI app that offers some services over HTTP."""
+    room = Room()
     app = Starlette(
         routes=[
             Route("/", root),
@@ -46,8 +48,8 @@ def create_app(services: Services) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/media/{name}", get_media),
-            *_image_routes("/v1", services.records),
-            *_image_routes("/openai/v1", services.records),
+            *_image_routes("/v1", services.records, room),
+            *_image_routes("/openai/v1", services.records, room),
             *_history_routes("/v1", services.records),
         ],
         middleware=MIDDLEWARE,
@@ -63,11 +65,16 @@ def create_app(services: Services) -> Starlette:
     return app
 
 
-def _image_routes(prefix: str, records: Records) -> list[Route]:
+def _image_routes(prefix: str, records: Records, room: Room) -> list[Route]:
     """Return what an OpenAI client asks for."""
-    any_key = [_keyed(records)]
-    generations = [_keyed(records, Scope.GENERATE), _recorded(records, "/images/generations")]
-    edits = [_keyed(records, Scope.EDIT), _recorded(records, "/images/edits")]
+    any_key, crowd = [_keyed(records)], Middleware(LimitCrowd, room=room)
+    # A request that finds no room leaves no trace in the history: a flood would fill it.
+    generations = [
+        _keyed(records, Scope.GENERATE),
+        crowd,
+        _recorded(records, "/images/generations"),
+    ]
+    edits = [_keyed(records, Scope.EDIT), crowd, _recorded(records, "/images/edits")]
     post = ["POST"]
     return [
         Route(f"{prefix}/images/generations", create_images, methods=post, middleware=generations),

@@ -129,5 +129,5 @@ class Denoiser:
     def check_health(self) -> None:
         """Tell Serve whether the engine can still denoise, and Prometheus how it stands."""
         self._metrics.publish(self._engine.stats())
-        if not self._engine.is_alive:
+        if not self._engine.is_healthy:
             raise StageFailedError("denoiser")

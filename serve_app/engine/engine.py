@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 # Until the first step was measured: a slow machine, so that nothing is expected too early.
 FIRST_S_PER_FLOP = 1e-11
 
+# Jobs whose step failed although each ran it alone: then it is the device, and not the jobs.
+MAX_FAILED_IN_A_ROW = 3
+
 
 class Engine:
     """Runs submitted jobs until each is done, cancelled or failed.
@@ -67,6 +70,8 @@ class Engine:
             Ageing(config.starved_after_s, config.starved_share),
         )
         self._num_steps = self._num_picture_steps = 0
+        self._num_failed_in_a_row = 0
+        self._step_started_at: float | None = None
         self._is_closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name="denoiser-engine", daemon=True)
@@ -76,6 +81,15 @@ class Engine:
     def is_alive(self) -> bool:
         """Whether the loop runs; once it does not, it never will again."""
         return self._thread.is_alive() and not self._is_closing
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether a job that is submitted now may be expected to end."""
+        started_at = self._step_started_at
+        is_wedged = (
+            started_at is not None and time.monotonic() - started_at > self._config.wedged_after_s
+        )
+        return self.is_alive and not is_wedged and self._num_failed_in_a_row < MAX_FAILED_IN_A_ROW
 
     def submit(self, job: Job, on_step: OnStep | None = None) -> Future[torch.Tensor]:
         """Queue a job and return its final latents, packed and on the CPU.
@@ -127,8 +141,9 @@ class Engine:
         jobs = self._pick()
         if not jobs:
             return
-        started = time.monotonic()
+        started = self._step_started_at = time.monotonic()
         flops = self._run(jobs)
+        self._step_started_at = None
         if flops is not None:
             self._count(jobs, flops, time.monotonic() - started)
         for job in jobs:
@@ -189,11 +204,14 @@ class Engine:
             return None
 
     def _step_alone(self, job: Job) -> None:
+        self._num_failed_in_a_row += 1
         self._runner.step([job])
+        self._num_failed_in_a_row = 0
 
     def _count(self, jobs: Sequence[Job], flops: float, seconds: float) -> None:
         with self._changed:
             self._num_steps += 1
+            self._num_failed_in_a_row = 0
             self._num_picture_steps += len(jobs)
             self.cost_model.observe(flops, seconds)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from functools import partial
@@ -227,3 +228,51 @@ def test_a_loop_that_dies_answers_its_jobs_and_says_so(
     assert not engine.is_alive
     with pytest.raises(StageFailedError):
         engine.submit(make_job())
+
+
+def test_a_step_that_does_not_end_makes_it_unhealthy(
+    transformer: TransformerStage, make_job: MakeJob
+) -> None:
+    engine = Engine(transformer, ONE_AT_A_TIME.model_copy(update={"wedged_after_s": 0.05}))
+    started, goes_on = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        started.set()
+        assert goes_on.wait(PATIENCE_S)
+
+    hook = transformer.transformer.register_forward_pre_hook(hang)
+    try:
+        future = engine.submit(make_job(num_steps=1))
+        assert started.wait(PATIENCE_S)
+        assert eventually(lambda: not engine.is_healthy)
+        assert engine.is_alive
+        goes_on.set()
+        assert future.result(PATIENCE_S).isfinite().all()
+        assert engine.is_healthy
+    finally:
+        goes_on.set()
+        hook.remove()
+        engine.close()
+
+
+def test_steps_of_one_job_after_the_other_that_fail_make_it_unhealthy(
+    transformer: TransformerStage, engine: Engine, make_job: MakeJob
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("an illegal memory access was encountered")
+
+    for health in (True, True, False):
+        hook = transformer.transformer.register_forward_pre_hook(fail)
+        with pytest.raises(StageFailedError):
+            engine.submit(make_job()).result(PATIENCE_S)
+        hook.remove()
+        assert engine.is_healthy is health
+    assert engine.submit(make_job()).result(PATIENCE_S).isfinite().all()
+    assert engine.is_healthy
+
+
+def eventually(is_so: Callable[[], bool]) -> bool:
+    ends_at = time.monotonic() + PATIENCE_S
+    while not is_so() and time.monotonic() < ends_at:
+        time.sleep(0.01)
+    return is_so()
