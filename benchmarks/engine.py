@@ -23,7 +23,7 @@ from serve_app.engine.cost_model import CostModel
 from serve_app.engine.job import Job, text_to_image_job
 from serve_app.engine.policies import policy_named
 from serve_app.engine.runner import Runner
-from serve_app.engine.scheduler import Ageing, Scheduler
+from serve_app.engine.scheduler import Ageing, Rules, Scheduler
 from serve_app.engine.token_budget import measure_token_budget
 from serve_app.engine.transformers import Transformers
 from serve_app.messages import DenoiseParams, PromptEmbeds, Size
@@ -46,7 +46,7 @@ class OurLoop:
         self._cost_model = cost_model
         policy = policy_named("deadline", cost_model)
         ageing = Ageing(after_s=60.0, share=0.05)
-        self._scheduler: Scheduler[Job] = Scheduler(policy, cost_model, token_budget, ageing)
+        self._scheduler: Scheduler[Job] = Scheduler(cost_model, Rules(policy, token_budget, ageing))
         self.remove = self._scheduler.remove
         self.pick: Pick = self._scheduler.pick
 

@@ -8,12 +8,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 EMBEDDED_MODEL_DIR = Path(__file__).parent / "tiny_flux" / "weights"
 
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 PositiveSeconds = Annotated[float, Field(gt=0)]
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 BUCKET_URL = r"^(s3|gs|az)://[^/?#]+(/[^?#]*)?$"
 MAX_PRESIGNED_S = 7 * 24 * 3600  # S3 and GCS refuse to serve longer
@@ -213,6 +215,30 @@ class LimitsConfig(Config):
     max_concurrent_requests: Annotated[int, Field(gt=0)] | None = None
 
 
+class LiveIngressConfig(Config):
+    """`user_config` of the Ingress: applied to replicas that go on serving.
+
+    Attributes:
+        api: What it says goes before the same keys of `args.api`.
+        log_level: Of its own log lines.
+    """
+
+    api: ApiConfig = ApiConfig()
+    log_level: LogLevel = "INFO"
+
+
+class LiveDenoiserConfig(Config):
+    """`user_config` of the Denoiser: applied to replicas that go on serving.
+
+    Attributes:
+        engine: What it says goes before the same keys of `args.engine`.
+        log_level: Of its own log lines.
+    """
+
+    engine: EngineConfig = EngineConfig()
+    log_level: LogLevel = "INFO"
+
+
 class AppConfig(Config):
     """One krea-serve application."""
 
@@ -223,6 +249,13 @@ class AppConfig(Config):
     records: RecordsConfig = RecordsConfig()
     limits: LimitsConfig = LimitsConfig()
     provenance: ProvenanceConfig = ProvenanceConfig()
+
+
+def first_line(error: ValidationError) -> str:
+    """Return pydantic's first finding as `field: rule (value)`."""
+    finding = error.errors()[0]
+    field = ".".join(str(part) for part in finding["loc"])
+    return f"{field}: {finding['msg']} (got {finding['input']!r})"
 
 
 def api_key() -> str | None:

@@ -26,7 +26,7 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from serve_app.config import AppConfig
+from serve_app.config import AppConfig, first_line
 from serve_app.errors import ConfigError, StartError
 from serve_app.model_facts import read_model_facts
 from serve_app.weight_files import check_weight_files
@@ -60,13 +60,6 @@ def read_config(path: Path, port: int | None) -> ServeDeploySchema:
     if port is not None:
         schema.http_options.port = port
     return schema
-
-
-def first_line(error: ValidationError) -> str:
-    """Return pydantic's first finding as `field: rule (value)`."""
-    finding = error.errors()[0]
-    field = ".".join(str(part) for part in finding["loc"])
-    return f"{field}: {finding['msg']} (got {finding['input']!r})"
 
 
 @contextmanager

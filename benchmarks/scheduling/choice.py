@@ -8,7 +8,7 @@ from benchmarks.scheduling.ours import AGEING, TOKEN_BUDGET, Picture, picture_of
 from benchmarks.scheduling.workload import Load
 from serve_app.engine.cost_model import CostModel
 from serve_app.engine.policies import EarliestDeadline
-from serve_app.engine.scheduler import Scheduler
+from serve_app.engine.scheduler import Rules, Scheduler
 
 NUM_STEPS = 1000
 NUM_TENANTS = 16
@@ -20,7 +20,9 @@ def choice_ms(num_jobs: int) -> float:
     A job that is done is replaced by a new one; the jobs are of all sizes and of 16 tenants.
     """
     model = CostModel(1 / FLOPS_PER_S, OVERHEAD_S)
-    scheduler: Scheduler[Picture] = Scheduler(EarliestDeadline(model), model, TOKEN_BUDGET, AGEING)
+    scheduler: Scheduler[Picture] = Scheduler(
+        model, Rules(EarliestDeadline(model), TOKEN_BUDGET, AGEING)
+    )
     rng = random.Random(0)  # noqa: S311 - no secret
     fresh = iter(_pictures(num_jobs + NUM_STEPS, rng))
     now = 0.0

@@ -21,7 +21,7 @@ from benchmarks.scheduling.workload import Request
 from serve_app.config import EngineConfig
 from serve_app.engine.cost_model import CostModel
 from serve_app.engine.policies import EarliestDeadline, Fcfs, Policy, Srpt
-from serve_app.engine.scheduler import Ageing, Scheduler
+from serve_app.engine.scheduler import Ageing, Rules, Scheduler
 from serve_app.engine.work import Work
 
 DEFAULTS = EngineConfig()
@@ -49,7 +49,7 @@ class Denoiser:
     def __init__(self, policy: str) -> None:
         self.cost_model = CostModel(1 / FLOPS_PER_S, OVERHEAD_S)
         self.scheduler: Scheduler[Picture] = Scheduler(
-            POLICIES[policy](self.cost_model), self.cost_model, TOKEN_BUDGET, AGEING
+            self.cost_model, Rules(POLICIES[policy](self.cost_model), TOKEN_BUDGET, AGEING)
         )
         self.is_busy = False
 

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 import torch
 
-from serve_app.config import EngineConfig, ModelConfig
+from serve_app.config import EngineConfig, LiveDenoiserConfig, ModelConfig
 from serve_app.deployments.engine_metrics import EngineMetrics
+from serve_app.deployments.live_config import LiveConfig, overridden, set_log_level
 from serve_app.engine.adapter_store import AdapterLease, AdapterStore
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job, image_to_image_job, text_to_image_job
@@ -46,6 +48,8 @@ class Denoiser:
         self._adapters = AdapterStore(
             model.loras, self._transformer, model.lora_memory_bytes, model.max_loaded_loras
         )
+        self._engine_config = engine
+        self._live_config = LiveConfig("Denoiser")
         self._metrics = EngineMetrics()
         self._suspects = asyncio.Lock()
 
@@ -121,6 +125,17 @@ class Denoiser:
             job = image_to_image_job(transformer, embeds, params, image)
         job.adapters = adapters
         return job
+
+    def reconfigure(self, user_config: dict[str, Any] | None) -> None:
+        """Take over a `user_config`, between two steps.
+
+        Raises:
+            ConfigError: It is the first one, and not valid; a later one leaves all as it is.
+        """
+        live = self._live_config.read(LiveDenoiserConfig, user_config)
+        if live is not None:
+            set_log_level(live.log_level)
+            self._engine.reconfigure(overridden(self._engine_config, live.engine))
 
     def stats(self) -> EngineStats:
         """Return how the engine stands."""

@@ -1,5 +1,6 @@
 """The HTTP front as a Serve deployment: it holds references, never tensors."""
 
+from dataclasses import replace
 from typing import Any
 
 from ray import serve
@@ -9,7 +10,8 @@ from starlette.applications import Starlette
 from serve_app.api.app import create_app
 from serve_app.api.input_images.source import image_reader
 from serve_app.api.services import Services
-from serve_app.config import AppConfig
+from serve_app.config import AppConfig, LiveIngressConfig
+from serve_app.deployments.live_config import LiveConfig, overridden, set_log_level
 from serve_app.deployments.readiness import Readiness
 from serve_app.deployments.remote_limiter import gatekeeper_of
 from serve_app.messages import Features
@@ -36,6 +38,9 @@ class Ingress:
     ) -> None:
         stages = StageHandles(text_encoder, denoiser, vae, image_writer, safety_checker)
         pipeline = Pipeline(stages)
+        self._config = config.api
+        self._live_config = LiveConfig("Ingress")
+        self._app: Starlette | None = None
         self._services = Services(
             config=config.api,
             facts=facts,
@@ -54,4 +59,20 @@ class Ingress:
         )
 
     def __serve_build_asgi_app__(self) -> Starlette:
-        return create_app(self._services)
+        self._app = create_app(self._services)
+        return self._app
+
+    def reconfigure(self, user_config: dict[str, Any] | None) -> None:
+        """Take over a `user_config`: requests that come from now on are held to it.
+
+        Raises:
+            ConfigError: It is the first one, and not valid; a later one leaves all as it is.
+        """
+        live = self._live_config.read(LiveIngressConfig, user_config)
+        if live is None:
+            return
+        set_log_level(live.log_level)
+        config = overridden(self._config, live.api)
+        self._services = replace(self._services, config=config, image_reader=image_reader(config))
+        if self._app is not None:
+            self._app.state.services = self._services

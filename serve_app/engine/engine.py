@@ -19,7 +19,7 @@ from serve_app.engine.cost_model import CostModel
 from serve_app.engine.job import Job, OnStep
 from serve_app.engine.policies import policy_named
 from serve_app.engine.runner import Runner
-from serve_app.engine.scheduler import Ageing, Scheduler
+from serve_app.engine.scheduler import Ageing, Rules, Scheduler
 from serve_app.engine.step_cache import StepCache
 from serve_app.engine.token_budget import measure_token_budget
 from serve_app.engine.transformers import Transformers
@@ -60,15 +60,10 @@ class Engine:
         self._transformers = transformers or Transformers()
         self._runner = Runner(self._transformers)
         self.cost_model = CostModel(FIRST_S_PER_FLOP)
-        self._token_budget = config.token_budget or measure_token_budget(
+        self._measured_budget = config.token_budget or measure_token_budget(
             transformer, self._transformers.of(transformer), self.cost_model
         )
-        self._scheduler: Scheduler[Job] = Scheduler(
-            policy_named(config.policy, self.cost_model),
-            self.cost_model,
-            self._token_budget,
-            Ageing(config.starved_after_s, config.starved_share),
-        )
+        self._scheduler: Scheduler[Job] = Scheduler(self.cost_model, self._rules())
         self._num_steps = self._num_picture_steps = 0
         self._num_failed_in_a_row = 0
         self._step_started_at: float | None = None
@@ -114,6 +109,12 @@ class Engine:
             self._changed.notify()
         return job.future
 
+    def reconfigure(self, config: EngineConfig) -> None:
+        """Choose by another configuration from the next step on; jobs keep their deadlines."""
+        with self._changed:
+            self._config = config
+            self._scheduler.rules = self._rules()
+
     def stats(self) -> EngineStats:
         """Return how it stands."""
         with self._changed:
@@ -124,7 +125,7 @@ class Engine:
                 num_steps=self._num_steps,
                 num_picture_steps=self._num_picture_steps,
                 step_error=self.cost_model.error,
-                token_budget=self._token_budget,
+                token_budget=self._scheduler.rules.token_budget,
                 num_recompiles=self._transformers.num_recompiles,
             )
 
@@ -148,6 +149,14 @@ class Engine:
             self._count(jobs, flops, time.monotonic() - started)
         for job in jobs:
             self._answer(job)
+
+    def _rules(self) -> Rules:
+        config = self._config
+        return Rules(
+            policy=policy_named(config.policy, self.cost_model),
+            token_budget=config.token_budget or self._measured_budget,
+            ageing=Ageing(config.starved_after_s, config.starved_share),
+        )
 
     def _loop(self) -> None:
         try:

@@ -35,6 +35,21 @@ class Ageing:
     share: float
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a choice is made by; others may be given at any time.
+
+    Attributes:
+        policy: Orders the waiting jobs of a class.
+        token_budget: Of one step, prompts included; a job that is larger runs alone.
+        ageing: What starved jobs get.
+    """
+
+    policy: Policy
+    token_budget: int
+    ageing: Ageing
+
+
 class Scheduler(Generic[WorkT]):
     """Chooses the jobs of each step: by class, by tenants' turns, by a policy.
 
@@ -42,25 +57,15 @@ class Scheduler(Generic[WorkT]):
     budget more pictures in a step only delay each other.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        cost_model: CostModel,
-        token_budget: int,
-        ageing: Ageing,
-    ) -> None:
+    def __init__(self, cost_model: CostModel, rules: Rules) -> None:
         """Start without jobs.
 
         Args:
-            policy: Orders the waiting jobs of a class.
             cost_model: Predicts the seconds of a step.
-            token_budget: Of one step, prompts included; a job that is larger runs alone.
-            ageing: What starved jobs get.
+            rules: To begin with.
         """
-        self._policy = policy
         self._cost_model = cost_model
-        self._token_budget = token_budget
-        self._ageing = ageing
+        self._rules = rules
         self._turns = Turns()
         # In the order of their arrival, as dictionaries keep it; the values mean nothing.
         self._running: dict[WorkT, None] = {}
@@ -69,6 +74,16 @@ class Scheduler(Generic[WorkT]):
         self._order_holds_until = -inf
         self._rounds: dict[str, int] = {}
         self._aged_steps = 0.0
+
+    @property
+    def rules(self) -> Rules:
+        """What it chooses by."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        self._rules = rules
+        self._order_holds_until = -inf
 
     @property
     def jobs(self) -> Sequence[WorkT]:
@@ -103,7 +118,7 @@ class Scheduler(Generic[WorkT]):
 
     def ahead_s(self, job: Work, now: float) -> float:
         """Return the predicted seconds of work that goes before a job that is not here yet."""
-        share_s, rank = self._cost_model.share_s, self._policy.rank
+        share_s, rank = self._cost_model.share_s, self._rules.policy.rank
         place = (job.priority, rank(job, now))
         return sum(
             share_s(other)
@@ -139,7 +154,7 @@ class Scheduler(Generic[WorkT]):
         """Whether a job can share a step with others of so many tokens."""
         if job.runs_alone or any(other.runs_alone for other in others):
             return False
-        return job.num_tokens + num_tokens <= self._token_budget
+        return job.num_tokens + num_tokens <= self._rules.token_budget
 
     def _may_interrupt(self, job: Work, running: Work, now: float) -> bool:
         if job.priority != running.priority:
@@ -147,7 +162,7 @@ class Scheduler(Generic[WorkT]):
         # Unknown is who has no job here; its turn is no later than anybody's.
         if self._rounds.get(job.tenant, 0) > self._rounds.get(running.tenant, 0):
             return False
-        return self._policy.may_interrupt(job, running, now)
+        return self._rules.policy.may_interrupt(job, running, now)
 
     def _swap(self, job: WorkT, victims: Sequence[WorkT]) -> None:
         del self._waiting[job]
@@ -163,7 +178,7 @@ class Scheduler(Generic[WorkT]):
         is_used_up = not self._order and self._waiting
         if is_used_up or now > self._order_holds_until or rounds != self._rounds:
             self._rounds = rounds
-            rank, until = self._policy.rank, self._policy.rank_holds_until
+            rank, until = self._rules.policy.rank, self._rules.policy.rank_holds_until
             self._order = nsmallest(
                 MAX_CONSIDERED,
                 self._waiting,
@@ -175,11 +190,11 @@ class Scheduler(Generic[WorkT]):
 
     def _age(self, now: float) -> None:
         """Give the oldest of the starved its share: it runs this step in the others' place."""
-        self._aged_steps += self._ageing.share
+        self._aged_steps += self._rules.ageing.share
         if self._aged_steps < 1 or not self._waiting:
             return
         oldest = min(self._waiting, key=lambda job: job.arrived_at)
-        if now - oldest.arrived_at > self._ageing.after_s:
+        if now - oldest.arrived_at > self._rules.ageing.after_s:
             self._aged_steps = 0.0
             self._swap(oldest, list(self._running))
 

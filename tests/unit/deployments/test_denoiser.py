@@ -123,6 +123,19 @@ async def test_requests_with_adapters_share_a_batch_with_one_without(
     torch.testing.assert_close(streamed[-1].latents, alone[1], atol=1e-5, rtol=0)
 
 
+async def test_a_user_config_changes_a_denoiser_that_serves(
+    model: ModelConfig, embeds: PromptEmbeds
+) -> None:
+    denoiser = Denoiser(model, EngineConfig(token_budget=7))
+    denoiser.reconfigure({"engine": {"slo_factor": 2}})
+    assert denoiser.stats().token_budget == 7
+    denoiser.reconfigure({"engine": {"token_budget": 5}})
+    assert denoiser.stats().token_budget == 5
+    denoiser.reconfigure({"engine": {"token_budget": 0}})
+    assert denoiser.stats().token_budget == 5
+    assert torch.isfinite((await denoiser.denoise(embeds, params())).latents).all()
+
+
 async def test_a_broken_adapter_fails_its_request_only(
     model: ModelConfig, embeds: PromptEmbeds, tmp_path: Path
 ) -> None:

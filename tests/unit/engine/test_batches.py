@@ -273,3 +273,19 @@ def test_a_job_that_begins_again_forgets_what_it_kept(
     assert before is not None
     assert broken.step_cache is not before
     assert broken.step_cache.threshold == before.threshold  # type: ignore[union-attr]
+
+
+def test_another_configuration_holds_from_the_next_step_on(
+    engine: Engine, make_job: MakeJob, together: Callable[[], None]
+) -> None:
+    one, other = engine.submit(make_job(1, num_steps=4)), engine.submit(make_job(2, num_steps=4))
+    before = engine.stats()
+    engine.reconfigure(EngineConfig(policy="fcfs", token_budget=1))
+    together()
+    assert one.result(PATIENCE_S).isfinite().all()
+    assert other.result(PATIENCE_S).isfinite().all()
+    after = engine.stats()
+    assert (before.token_budget, after.token_budget) == (10_000, 1)
+    # Each had its steps for itself; the last one is counted a moment after it is answered.
+    assert after.num_steps - before.num_steps in (8, 9)
+    assert after.num_picture_steps - before.num_picture_steps == after.num_steps - before.num_steps

@@ -5,7 +5,7 @@ from math import inf
 
 from serve_app.engine.cost_model import CostModel
 from serve_app.engine.policies import EarliestDeadline, Policy
-from serve_app.engine.scheduler import Ageing, Scheduler
+from serve_app.engine.scheduler import Ageing, Rules, Scheduler
 from serve_app.engine.work import Work
 from serve_app.messages import Priority
 
@@ -56,7 +56,9 @@ def scheduler(
     *jobs: Named, policy: Policy | None = None, budget: int = 100, ageing: Ageing = NO_AGEING
 ) -> Scheduler[Named]:
     model = cost_model()
-    made: Scheduler[Named] = Scheduler(policy or EarliestDeadline(model), model, budget, ageing)
+    made: Scheduler[Named] = Scheduler(
+        model, Rules(policy or EarliestDeadline(model), budget, ageing)
+    )
     for job in jobs:
         made.add(job)
     return made
