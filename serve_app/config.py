@@ -44,6 +44,8 @@ class ModelConfig(Config):
         loras: Adapters that requests may name: `.safetensors` files by the names they give.
         lora_memory_bytes: Of the device, for adapters that lie ready; those used last stay.
         max_loaded_loras: How many of them may lie ready.
+        previews: What makes a preview of latents: the `vae`, which takes as long as for the picture
+            itself, or a `linear` map of each latent to its colour, which shows a blur at once.
     """
 
     path: str = "embedded"
@@ -55,6 +57,7 @@ class ModelConfig(Config):
     loras: dict[str, Path] = {}
     lora_memory_bytes: Annotated[int, Field(gt=0)] = 4 * 10**9
     max_loaded_loras: Annotated[int, Field(gt=0)] = 32
+    previews: Literal["vae", "linear"] = "vae"
 
     @property
     def directory(self) -> Path:

@@ -1,33 +1,31 @@
 """The VAE as a Serve deployment."""
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from serve_app.config import ModelConfig
 from serve_app.imaging.fit import to_canvas
 from serve_app.messages import EncodedImage, InputImage, Latents, Pixels, Size
 from serve_app.stages.device import place
+from serve_app.stages.stage_thread import StageThread
 from serve_app.stages.vae import VaeStage
 
 
 class Vae:
-    """Decodes latents and encodes pictures, one at a time: the stage's device is one."""
+    """Decodes latents and encodes pictures, one at a time and previews last."""
 
     def __init__(self, model: ModelConfig) -> None:
         dtype, device = place(model)
-        self._stage = VaeStage.load(model.directory, dtype, device)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vae")
+        stage = VaeStage.load(model.directory, dtype, device)
+        self._stage = stage.with_linear_previews() if model.previews == "linear" else stage
+        self._thread = StageThread("vae")
 
     async def decode(self, latents: Latents) -> Pixels:
         """Return the picture the latents stand for."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._stage.decode, latents)
+        return await self._thread.run(self._stage.decode, latents, can_wait=latents.is_preview)
 
     async def encode(self, image: InputImage, canvas: Size, seed: int) -> EncodedImage:
         """Return a client's picture as the denoiser starts from it, on the CPU."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._encode, image, canvas, seed)
+        return await self._thread.run(self._encode, image, canvas, seed)
 
     def _encode(self, image: InputImage, canvas: Size, seed: int) -> EncodedImage:
         encoded = self._stage.encode(to_canvas(image.picture, canvas), seed)

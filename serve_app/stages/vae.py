@@ -1,6 +1,6 @@
 """The VAE: pictures from latents, and latents from pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,21 @@ from serve_app.diffusion.latents import (
 )
 from serve_app.errors import StageFailedError
 from serve_app.messages import EncodedImage, Latents, Pixels, Size
+from serve_app.stages.latent_colors import LatentColors
 from serve_app.stages.weights import load_model
 
 
 @dataclass(frozen=True, slots=True)
 class VaeStage:
-    """Both halves of the VAE."""
+    """Both halves of the VAE.
+
+    Attributes:
+        vae: The model.
+        latent_colors: Makes previews in the decoder's place; None: the decoder makes them too.
+    """
 
     vae: AutoencoderKL
+    latent_colors: LatentColors | None = None
 
     @classmethod
     def load(cls, directory: Path, dtype: torch.dtype, device: torch.device) -> "VaeStage":
@@ -35,18 +42,28 @@ class VaeStage:
         return cls(load_model(AutoencoderKL, directory, "vae", dtype, device))
 
     @torch.no_grad()
+    def with_linear_previews(self) -> "VaeStage":
+        """Return the same stage, whose previews are a linear map of the latents.
+
+        The map is fitted here: a few small pictures are encoded.
+        """
+        return replace(
+            self, latent_colors=LatentColors.of(self._image_latents, self._vae_scale_factor)
+        )
+
+    @torch.no_grad()
     def decode(self, latents: Latents) -> Pixels:
-        """Return the picture, as diffusers' pipelines hand it to Pillow.
+        """Return the picture, as diffusers' pipelines hand it to Pillow; or its preview.
 
         Raises:
             InvalidRequestError: The canvas does not fit the model.
             StageFailedError: The picture has values that are not finite.
         """
-        packed = latents.latents.to(device=self.vae.device, dtype=self.vae.dtype)
-        unpacked = unpack_latents(packed, self._latent_shape(latents.canvas))
-        config = self.vae.config
-        scaled = (unpacked / config["scaling_factor"]) + config["shift_factor"]
-        image = self.vae.decode(scaled, return_dict=False)[0]
+        unpacked = unpack_latents(latents.latents, self._latent_shape(latents.canvas))
+        if latents.is_preview and self.latent_colors is not None:
+            image = self.latent_colors.picture(unpacked, latents.canvas)
+        else:
+            image = self._decoded(unpacked.to(device=self.vae.device, dtype=self.vae.dtype))
         return Pixels(_to_uint8(image[0]), latents.facts, latents.is_preview)
 
     @torch.no_grad()
@@ -67,11 +84,25 @@ class VaeStage:
         shape = self._latent_shape(Size(width, height))
         generator = cpu_generator(seed)
         distribution = self.vae.encode(self._normalized(image)).latent_dist
-        config = self.vae.config
-        latents = distribution.sample(generator)
-        image_latents = (latents - config["shift_factor"]) * config["scaling_factor"]
+        image_latents = self._scaled(distribution.sample(generator))
         noise = draw_noise(shape, generator, self.vae.dtype)
         return EncodedImage(pack_latents(image_latents).cpu(), pack_latents(noise))
+
+    def _decoded(self, latents: torch.Tensor) -> torch.Tensor:
+        config = self.vae.config
+        scaled = (latents / config["scaling_factor"]) + config["shift_factor"]
+        image: torch.Tensor = self.vae.decode(scaled, return_dict=False)[0]
+        return image
+
+    def _image_latents(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the likeliest latents of pictures from -1 to 1, unpacked."""
+        given = images.to(device=self.vae.device, dtype=self.vae.dtype)
+        return self._scaled(self.vae.encode(given).latent_dist.mode())
+
+    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
+        config = self.vae.config
+        scaled: torch.Tensor = (latents - config["shift_factor"]) * config["scaling_factor"]
+        return scaled
 
     def _normalized(self, image: np.ndarray) -> torch.Tensor:
         levels = torch.from_numpy(np.ascontiguousarray(image, np.float32) / 255.0)
@@ -79,11 +110,13 @@ class VaeStage:
         normalized = 2.0 * levels[None].permute(0, 3, 1, 2) - 1.0
         return normalized.to(device=self.vae.device, dtype=self.vae.dtype)
 
-    def _latent_shape(self, canvas: Size) -> LatentShape:
-        config = self.vae.config
+    @property
+    def _vae_scale_factor(self) -> int:
         # Every level but the first halves the picture.
-        vae_scale_factor = 2 ** (len(config["block_out_channels"]) - 1)
-        return LatentShape.of(canvas, vae_scale_factor, config["latent_channels"])
+        return int(2 ** (len(self.vae.config["block_out_channels"]) - 1))
+
+    def _latent_shape(self, canvas: Size) -> LatentShape:
+        return LatentShape.of(canvas, self._vae_scale_factor, self.vae.config["latent_channels"])
 
 
 def _to_uint8(image: torch.Tensor) -> np.ndarray:
