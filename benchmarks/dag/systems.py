@@ -70,7 +70,8 @@ def running_systems() -> Iterator[Systems]:
         for _ in start_progress(app.name):
             pass
         run_null(AppConfig.model_validate(own_places(kept / "null")))
-        serve.run(one_replica(monoliths.Monolith, num_cpus=0.1).bind(), "mono", "/mono")
+        monolith = one_replica(monoliths.Monolith, num_cpus=0.1).bind()
+        serve.run(monolith, name="mono", route_prefix="/mono")
         port = free_port()
         stack.enter_context(uvicorn_process(port))
         client = stack.enter_context(httpx.Client(timeout=PATIENCE_S))
