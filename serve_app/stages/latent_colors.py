@@ -35,7 +35,8 @@ class LatentColors:
             latents: (batch, num_channels, height, width).
             pictures: (batch, 3, height * f, width * f), from -1 to 1.
         """
-        cells = F.adaptive_avg_pool2d(pictures.double(), latents.shape[-2:])
+        _, _, height, width = latents.shape
+        cells = F.adaptive_avg_pool2d(pictures.double(), (height, width))
         # "gelsd" also solves what some channel has no part in.
         solved = torch.linalg.lstsq(
             _with_one(latents.double()).flatten(0, 2),

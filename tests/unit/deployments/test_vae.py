@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -33,10 +34,12 @@ async def test_pictures_and_edits_go_before_previews(model: ModelConfig) -> None
         "picture": vae.decode(PICTURE),
         "edit": vae.encode(edit, CANVAS, seed=7),
     }
-    tasks = {name: asyncio.create_task(call) for name, call in calls.items()}
-    for name, task in tasks.items():
-        task.add_done_callback(lambda _, name=name: ended.append(name))
-    await asyncio.gather(*tasks.values())
+    tasks = [asyncio.create_task(call, name=name) for name, call in calls.items()]
+    for task in tasks:
+        task.add_done_callback(
+            lambda task: ended.append(cast(asyncio.Task[object], task).get_name())
+        )
+    await asyncio.gather(*tasks)
     # All wait before the event loop turns again; the first may be on its way by then.
     assert ended.index("picture") < ended.index("edit") < ended.index("preview 7")
     assert len(ended) == len(calls)
