@@ -22,6 +22,7 @@ from serve_app.messages import (
     WriteParams,
     WrittenImage,
 )
+from serve_app.overtaking import overtaking
 from serve_app.responses import Attempt, Responses, retried, retried_stream
 
 STAGES = ("TextEncoder", "Denoiser", "Vae", "ImageWriter")
@@ -137,8 +138,15 @@ class Pipeline:
             denoised = self._as_suspect(responses, attempt, asked)
         else:
             denoised = responses.start_stream(self._stages.denoiser.denoise_stream, *asked)
-        async for latents in denoised:
-            yield await self._decoded(responses, params, 0, latents)
+
+        async def decode(latents: Reference) -> WrittenImage:
+            # Held by itself, for a preview that the picture overtakes is cancelled by itself.
+            with Responses() as of_one:
+                return await self._decoded(of_one, params, 0, latents)
+
+        async with aclosing(overtaking(denoised, decode)) as decoded:
+            async for image in decoded:
+                yield image
 
     async def _as_suspect(
         self, responses: Responses, attempt: Attempt, asked: tuple[object, ...]

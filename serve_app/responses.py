@@ -18,7 +18,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from ray import ObjectRef
 from ray.serve.handle import (
@@ -41,6 +41,7 @@ MAX_STREAMS = 256
 _STREAM_READERS = ThreadPoolExecutor(MAX_STREAMS, thread_name_prefix="stream-reader")
 
 T = TypeVar("T")
+ShownT = TypeVar("ShownT", bound="Shown")
 
 
 @dataclass(slots=True)
@@ -122,24 +123,32 @@ async def retried(chain: Callable[[Responses, Attempt], Awaitable[T]], request_i
             attempt = await _next_attempt(attempt, error, request_id)
 
 
+class Shown(Protocol):
+    """What a stream shows: previews, and at last what they are previews of."""
+
+    @property
+    def is_preview(self) -> bool:
+        """Whether it may be missing."""
+
+
 async def retried_stream(
-    chain: Callable[[Responses, Attempt], AsyncGenerator[T]], request_id: str
-) -> AsyncGenerator[T]:
-    """Yield a chain's items; one that is started again leaves out what was yielded before.
+    chain: Callable[[Responses, Attempt], AsyncGenerator[ShownT]], request_id: str
+) -> AsyncGenerator[ShownT]:
+    """Yield a chain's items; one that is started again leaves out as many previews as were shown.
 
     Raises:
         RequestError: What the client is to be told.
     """
-    attempt, num_yielded = Attempt(), 0
+    attempt, num_shown = Attempt(), 0
     while True:
         try:
             with Responses() as responses:
                 async with aclosing(chain(responses, attempt)) as items:
-                    index = 0
+                    num_previews = 0
                     async for item in items:
-                        index += 1
-                        if index > num_yielded:
-                            num_yielded = index
+                        num_previews += item.is_preview
+                        if not item.is_preview or num_previews > num_shown:
+                            num_shown = max(num_shown, num_previews)
                             yield item
                 return
         except Exception as error:  # noqa: BLE001 - raised again unless it is worth another try

@@ -66,7 +66,9 @@ def test_a_masked_edit_keeps_the_rest(sdk: openai.OpenAI, pictures: Path) -> Non
 def test_a_stream_of_previews(sdk: openai.OpenAI) -> None:
     stream = sdk.images.generate(prompt=PROMPT, size=SMALL, stream=True, partial_images=2)
     *previews, last = list(stream)
-    assert [type(event) for event in previews] == [ImageGenPartialImageEvent] * 2
+    # The picture may overtake the last of them.
+    assert len(previews) in (1, 2)
+    assert all(isinstance(event, ImageGenPartialImageEvent) for event in previews)
     assert isinstance(last, ImageGenCompletedEvent)
     assert decoded(base64.b64decode(last.b64_json)).shape == (256, 256, 3)
 

@@ -76,15 +76,15 @@ def test_a_stream_shows_previews_and_ends_with_the_picture(client: httpx.Client)
     with client.stream("POST", "/v1/images/generations", json=body | streamed) as answer:
         lines = [line for line in answer.iter_lines() if line.startswith("data: ")]
     events = [json.loads(line.removeprefix("data: ")) for line in lines]
-    assert [event["type"].partition(".")[2] for event in events] == [
-        "partial_image",
-        "partial_image",
-        "completed",
-    ]
+    kinds = [event["type"].partition(".")[2] for event in events]
+    # The picture may overtake the last of its previews.
+    assert kinds in (["partial_image"] * 2 + ["completed"], ["partial_image", "completed"])
     files = [base64.b64decode(event["b64_json"]) for event in events]
-    first, second, last = (np.asarray(Image.open(io.BytesIO(file))).astype(int) for file in files)
+    *previews, last = (np.asarray(Image.open(io.BytesIO(file))).astype(int) for file in files)
     assert np.array_equal(last, generated(client))
-    assert np.abs(first - last).mean() > np.abs(second - last).mean() > 0
+    errors = [np.abs(preview - last).mean() for preview in previews]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] > 0
 
 
 def test_tensors_of_a_stream_stay_out_of_the_ingress(client: httpx.Client) -> None:

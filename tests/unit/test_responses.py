@@ -1,6 +1,7 @@
 """A chain is run again while replicas die, and a stream goes on where it was."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
 import pytest
 from ray.exceptions import ActorDiedError
@@ -37,6 +38,14 @@ def hold(response: Cancelled, error: Exception | None) -> None:
             raise error
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A preview, or what it is a preview of."""
+
+    index: int
+    is_preview: bool
+
+
 class Flaky:
     """A chain whose first `num_deaths` attempts lose a replica after `num_before` items."""
 
@@ -50,12 +59,12 @@ class Flaky:
             raise ActorDiedError()
         return "picture"
 
-    async def items(self, responses: Responses, attempt: Attempt) -> AsyncGenerator[int]:
+    async def items(self, responses: Responses, attempt: Attempt) -> AsyncGenerator[Shown]:
         self.attempts.append(attempt.number)
         for index in range(self.num_items):
             if len(self.attempts) <= self.num_deaths and index == self.num_before:
                 raise ActorDiedError()
-            yield index
+            yield Shown(index, is_preview=index < self.num_items - 1)
 
 
 @pytest.mark.parametrize("num_deaths", range(MAX_ATTEMPTS))
@@ -82,9 +91,9 @@ async def test_a_chain_of_which_a_second_replica_dies_is_given_up(num_waits: int
         attempt.has_turn = attempt.number > 1 + num_waits
         raise ActorDiedError()
 
-    async def deadly_items(responses: Responses, attempt: Attempt) -> AsyncGenerator[int]:
+    async def deadly_items(responses: Responses, attempt: Attempt) -> AsyncGenerator[Shown]:
         await deadly(responses, attempt)
-        yield 0
+        yield Shown(0, is_preview=False)
 
     with pytest.raises(PoisonRequestError) as told:
         await retried(deadly, "req_1")
@@ -106,13 +115,24 @@ async def test_a_suspect_that_had_its_turn_and_lived_is_none_when_another_stage_
 @pytest.mark.parametrize("num_before", [0, 1, 2])
 async def test_a_stream_goes_on_without_repeating(num_before: int) -> None:
     chain = Flaky(num_deaths=2, num_before=num_before)
-    assert [item async for item in retried_stream(chain.items, "req_1")] == [0, 1, 2]
+    assert [item.index async for item in retried_stream(chain.items, "req_1")] == [0, 1, 2]
     assert len(chain.attempts) == 3
+
+
+async def test_a_second_attempt_that_shows_fewer_previews_still_shows_the_picture() -> None:
+    async def items(responses: Responses, attempt: Attempt) -> AsyncGenerator[Shown]:
+        if attempt.number == 1:
+            yield Shown(0, is_preview=True)
+            yield Shown(1, is_preview=True)
+            raise ActorDiedError()
+        yield Shown(2, is_preview=False)
+
+    assert [item.index async for item in retried_stream(items, "req_1")] == [0, 1, 2]
 
 
 async def test_a_stream_that_always_dies_is_given_up() -> None:
     stream = retried_stream(Flaky(num_deaths=99, num_before=1).items, "req_1")
-    assert await anext(stream) == 0
+    assert (await anext(stream)).index == 0
     with pytest.raises(ReplicasExhaustedError):
         await anext(stream)
 
@@ -133,10 +153,10 @@ async def test_other_failures_are_not_tried_again(
         attempts.append(attempt.number)
         raise error
 
-    async def items(responses: Responses, attempt: Attempt) -> AsyncGenerator[int]:
+    async def items(responses: Responses, attempt: Attempt) -> AsyncGenerator[Shown]:
         attempts.append(1)
         raise error
-        yield 0
+        yield Shown(0, is_preview=False)
 
     with pytest.raises(expected):
         await retried(once, "req_1")

@@ -16,11 +16,14 @@ test("a generation in events", async () => {
   });
   const events = await eventsOf(stream);
   const partial = "image_generation.partial_image";
-  assert.deepEqual(events.map((event) => event.type),
-    [partial, partial, "image_generation.completed"]);
-  assert.deepEqual(events.map((event) => event.partial_image_index), [0, 1, undefined]);
-  assert.deepEqual(events.map((event) => sizeOf(decoded(event))), Array(3).fill([128, 64]));
-  assert.ok(events[2].usage.output_tokens > 0);
+  const previews = events.slice(0, -1);
+  // The picture may overtake its last previews.
+  assert.ok(previews.length <= 2);
+  assert.deepEqual(previews.map((event) => [event.type, event.partial_image_index]),
+    [[partial, 0], [partial, 1]].slice(0, previews.length));
+  for (const event of events) assert.deepEqual(sizeOf(decoded(event)), [128, 64]);
+  assert.equal(events.at(-1).type, "image_generation.completed");
+  assert.ok(events.at(-1).usage.output_tokens > 0);
 });
 
 test("an edit in events", async () => {
@@ -28,8 +31,9 @@ test("an edit in events", async () => {
     image: createReadStream(picturePath("image.png")), prompt: PROMPT, stream: true,
     partial_images: 1,
   });
-  assert.deepEqual((await eventsOf(stream)).map((event) => event.type),
-    ["image_edit.partial_image", "image_edit.completed"]);
+  const types = (await eventsOf(stream)).map((event) => event.type);
+  assert.equal(types.at(-1), "image_edit.completed");
+  assert.ok(types.slice(0, -1).every((type) => type === "image_edit.partial_image"));
 });
 
 test("what is wrong beforehand is an error of its class", async () => {
