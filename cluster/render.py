@@ -163,6 +163,7 @@ def pod(config: Yaml, name: str, resources: Yaml, ports: dict[str, int]) -> Yaml
         "name": f"ray-{name}",
         "image": f"krea-serve:{project_version()}",
         "env": environment(name),
+        "envFrom": [{"configMapRef": {"name": "krea-serve-tracing", "optional": True}}],
         "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
         "resources": {"requests": resources, "limits": resources},
         "volumeMounts": [{"name": key, **mount} for key, (_, mount) in sources.items()],

@@ -223,11 +223,11 @@ class LiveIngressConfig(Config):
 
     Attributes:
         api: What it says goes before the same keys of `args.api`.
-        log_level: Of its own log lines.
+        log_level: Of its own log lines; None: Serve's, of `logging_config`.
     """
 
     api: ApiConfig = ApiConfig()
-    log_level: LogLevel = "INFO"
+    log_level: LogLevel | None = None
 
 
 class LiveDenoiserConfig(Config):
@@ -235,11 +235,11 @@ class LiveDenoiserConfig(Config):
 
     Attributes:
         engine: What it says goes before the same keys of `args.engine`.
-        log_level: Of its own log lines.
+        log_level: Of its own log lines; None: Serve's, of `logging_config`.
     """
 
     engine: EngineConfig = EngineConfig()
-    log_level: LogLevel = "INFO"
+    log_level: LogLevel | None = None
 
 
 class AppConfig(Config):
@@ -275,6 +275,19 @@ def url_keys() -> tuple[str, ...]:
 def database_url() -> str | None:
     """Return the database's URL, or None when the config file's own is meant."""
     return os.environ.get("KREA_SERVE_DATABASE_URL") or None
+
+
+def otlp_endpoint() -> str | None:
+    """Return where spans are collected, by OpenTelemetry's own variables; None: nowhere."""
+    names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return next((os.environ[name] for name in names if os.environ.get(name)), None)
+
+
+def trace_with(exporter: str) -> None:
+    """Have Serve's processes that are started from now on make spans, for `module:function`."""
+    os.environ.setdefault("RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH", exporter)
+    os.environ.setdefault("RAY_SERVE_TRACING_SAMPLING_RATIO", "1")
+    os.environ.setdefault("OTEL_SERVICE_NAME", "krea-serve")
 
 
 def key_pepper() -> str | None:

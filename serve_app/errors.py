@@ -44,6 +44,8 @@ class RequestError(KreaServeError):
     status_code = 500
     type = "server_error"
     code = "INTERNAL_ERROR"
+    # What there is too little of, in a word that metrics can count by; of refusals only.
+    reason = ""
 
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -163,9 +165,11 @@ class RateLimitedError(RequestError):
         message: str = "Rate limit exceeded.",
         retry_after_s: int = 1,
         limit_headers: Mapping[str, str] | None = None,
+        reason: str = "requests",
     ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.reason = reason
         self.limit_headers = dict(limit_headers or {})
 
     @property
@@ -180,9 +184,15 @@ class OverloadedError(RequestError):
     status_code = 503
     code = "SERVICE_UNAVAILABLE"
 
-    def __init__(self, message: str = "The server is at capacity.", retry_after_s: int = 5) -> None:
+    def __init__(
+        self,
+        message: str = "The server is at capacity.",
+        retry_after_s: int = 5,
+        reason: str = "capacity",
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.reason = reason
 
     @property
     def headers(self) -> dict[str, str]:

@@ -26,9 +26,10 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from serve_app.config import AppConfig, first_line
+from serve_app.config import AppConfig, first_line, otlp_endpoint, trace_with
 from serve_app.errors import ConfigError, StartError
 from serve_app.model_facts import read_model_facts
+from serve_app.tracing import EXPORTER, check_exporter
 from serve_app.weight_files import check_weight_files
 
 LOOPBACK = "127.0.0.1"
@@ -85,6 +86,9 @@ def start_ray(temp_dir: Path) -> None:
     Raises:
         StartError: Ray gave up; it has no class for that.
     """
+    if otlp_endpoint() is not None:
+        check_exporter()
+        trace_with(EXPORTER)
     try:
         ray.init(
             address="local",
@@ -98,6 +102,11 @@ def start_ray(temp_dir: Path) -> None:
         )
     except Exception as error:
         raise StartError(f"Ray did not start: {last_line([str(error)])}") from error
+
+
+def metrics_url() -> str:
+    """Return where this Ray shows its metrics to Prometheus."""
+    return f"http://{LOOPBACK}:{ray.nodes()[0]['MetricsExportPort']}/metrics"
 
 
 def check_port(host: str, port: int) -> None:

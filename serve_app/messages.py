@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
 
+from serve_app.spent import NO_TIME, Spent
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -156,11 +158,13 @@ class PromptEmbeds:
         prompt_embeds: T5 hidden states, (1, max_sequence_length, joint_attention_dim).
         pooled_prompt_embeds: CLIP pooled output, (1, pooled_projection_dim).
         facts: Carried along the chain, because only its last message is ever awaited.
+        spent: What it took so far.
     """
 
     prompt_embeds: torch.Tensor
     pooled_prompt_embeds: torch.Tensor
     facts: PromptFacts
+    spent: Spent = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +214,13 @@ class EncodedImage:
             comes from where that sample was drawn.
         mask: (height, width) uint8 at the size of the canvas: what is 128 and above is painted
             anew; None paints everything anew.
+        spent: What it took so far.
     """
 
     image_latents: torch.Tensor
     noise: torch.Tensor
     mask: np.ndarray | None = None
+    spent: Spent = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,12 +232,14 @@ class Latents:
         canvas: Its size in pixels.
         facts: Of the prompt.
         is_preview: Whether the picture is unfinished.
+        spent: What it took so far.
     """
 
     latents: torch.Tensor
     canvas: Size
     facts: PromptFacts
     is_preview: bool = False
+    spent: Spent = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +250,13 @@ class Pixels:
         array: (height, width, 3) uint8, RGB.
         facts: Of the prompt.
         is_preview: Whether the picture is unfinished.
+        spent: What it took so far.
     """
 
     array: np.ndarray
     facts: PromptFacts
     is_preview: bool = False
+    spent: Spent = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +305,7 @@ class WrittenImage:
         size_bytes: Of the file.
         facts: Of the prompt.
         is_preview: Whether the picture is unfinished.
+        spent: What it took so far.
     """
 
     output: Size
@@ -304,6 +315,7 @@ class WrittenImage:
     size_bytes: int
     facts: PromptFacts
     is_preview: bool = False
+    spent: Spent = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ again, whole, when a replica died (`responses.py`).
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -23,7 +23,7 @@ from serve_app.messages import (
     WrittenImage,
 )
 from serve_app.overtaking import overtaking
-from serve_app.responses import Attempt, Responses, retried, retried_stream
+from serve_app.responses import Attempt, Responses, count_nothing, retried, retried_stream
 
 STAGES = ("TextEncoder", "Denoiser", "Vae", "ImageWriter")
 
@@ -48,8 +48,10 @@ class StageHandles:
 class Pipeline:
     """One request's way through the DAG."""
 
-    def __init__(self, stages: StageHandles) -> None:
+    def __init__(self, stages: StageHandles, on_retry: Callable[[], None] = count_nothing) -> None:
+        """Compose some deployments; `on_retry` is told of each chain that is run again."""
         self._stages = stages
+        self._on_retry = on_retry
 
     async def generate(self, params: GenerationParams, deadline: Deadline) -> GenerationResult:
         """Return the pictures of one request, in order.
@@ -71,6 +73,7 @@ class Pipeline:
         written = retried_stream(
             lambda responses, attempt: self._streamed(responses, attempt, params, deadline),
             params.request_id,
+            self._on_retry,
         )
         try:
             while True:
@@ -121,7 +124,7 @@ class Pipeline:
                 latents = responses.start(self._stages.denoiser.denoise, *asked)
             return await self._decoded(responses, params, index, latents)
 
-        return await retried(chain, params.request_id)
+        return await retried(chain, params.request_id, self._on_retry)
 
     async def _streamed(
         self,

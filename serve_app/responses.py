@@ -104,12 +104,21 @@ class Responses:
             yield reference
 
 
-async def retried(chain: Callable[[Responses, Attempt], Awaitable[T]], request_id: str) -> T:
+def count_nothing() -> None:
+    """Be told of a replica's death, and do nothing."""
+
+
+async def retried(
+    chain: Callable[[Responses, Attempt], Awaitable[T]],
+    request_id: str,
+    on_retry: Callable[[], None] = count_nothing,
+) -> T:
     """Return a chain's result; the chain is started again while replicas die under it.
 
     Args:
         chain: Is given what holds its responses, and which attempt it is.
         request_id: For the log.
+        on_retry: Is told that the chain is started again.
 
     Raises:
         RequestError: What the client is to be told.
@@ -121,6 +130,7 @@ async def retried(chain: Callable[[Responses, Attempt], Awaitable[T]], request_i
                 return await chain(responses, attempt)
         except Exception as error:  # noqa: BLE001 - raised again unless it is worth another try
             attempt = await _next_attempt(attempt, error, request_id)
+            on_retry()
 
 
 class Shown(Protocol):
@@ -132,7 +142,9 @@ class Shown(Protocol):
 
 
 async def retried_stream(
-    chain: Callable[[Responses, Attempt], AsyncGenerator[ShownT]], request_id: str
+    chain: Callable[[Responses, Attempt], AsyncGenerator[ShownT]],
+    request_id: str,
+    on_retry: Callable[[], None] = count_nothing,
 ) -> AsyncGenerator[ShownT]:
     """Yield a chain's items; one that is started again leaves out as many previews as were shown.
 
@@ -153,6 +165,7 @@ async def retried_stream(
                 return
         except Exception as error:  # noqa: BLE001 - raised again unless it is worth another try
             attempt = await _next_attempt(attempt, error, request_id)
+            on_retry()
 
 
 async def _next_attempt(attempt: Attempt, error: Exception, request_id: str) -> Attempt:

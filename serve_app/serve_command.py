@@ -17,6 +17,7 @@ from serve_app.local_cluster import (
     check_port,
     deployed,
     local_ray,
+    metrics_url,
     read_config,
     start_progress,
 )
@@ -43,7 +44,7 @@ def serve_until_interrupted(config: Path, port: int | None) -> None:
             interrupt_on_signals()  # again: `ray.init` installs a SIGTERM handler of its own
             with deployed(schema):
                 show_start(start_progress(schema.applications[0].name))
-                print_ready(f"http://{options.host}:{options.port}")
+                print_ready(f"http://{options.host}:{options.port}", metrics_url())
                 threading.Event().wait()
     except KeyboardInterrupt:
         console.print("krea-serve: stopped")
@@ -78,12 +79,13 @@ def replica_table(counts: ReplicaCounts) -> Table:
     return table
 
 
-def print_ready(url: str) -> None:
+def print_ready(url: str, metrics: str) -> None:
     """Print where to go, and a line that works as it is."""
     body = json.dumps({"prompt": EXAMPLE_PROMPT, "size": "512x512"})
     key = ' -H "Authorization: Bearer $KREA_SERVE_API_KEY"' if api_key() else ""
     console.print(f"krea-serve: ready at [bold]{url}[/]")
     console.print(f"  playground  {url}/playground")
+    console.print(f"  metrics     {metrics}")
     console.print("  try it", end="")
     console.print(
         f"      curl -s {url}/v1/images/generations{key}"

@@ -5,9 +5,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from serve_app.api.middleware.access import AccessLog
 from serve_app.api.middleware.authentication import RequireKey
 from serve_app.api.middleware.crowding import LimitCrowd, Room
-from serve_app.api.middleware.every_request import AccessLog, AnswerUnexpectedErrors, RequestIds
+from serve_app.api.middleware.every_request import AnswerUnexpectedErrors, RequestIds
 from serve_app.api.middleware.exceptions import (
     answer_http_exception,
     answer_request_error,
@@ -26,12 +27,6 @@ from serve_app.api.upkeep import kept_tidy
 from serve_app.errors import RequestError
 from serve_app.records.keys import Scope
 from serve_app.records.records import Records
-
-MIDDLEWARE = [
-    Middleware(RequestIds),
-    Middleware(AccessLog),
-    Middleware(AnswerUnexpectedErrors),
-]
 
 
 def create_app(services: Services) -> Starlette:
@@ -52,7 +47,11 @@ def create_app(services: Services) -> Starlette:
             *_image_routes("/openai/v1", services.records, room),
             *_history_routes("/v1", services.records),
         ],
-        middleware=MIDDLEWARE,
+        middleware=[
+            Middleware(RequestIds, announce=services.announce),
+            Middleware(AccessLog, observer=services.observer),
+            Middleware(AnswerUnexpectedErrors),
+        ],
         exception_handlers={
             RequestError: answer_request_error,
             HTTPException: answer_http_exception,

@@ -7,6 +7,7 @@ from typing import cast
 from starlette.requests import Request
 
 from serve_app.api.input_images.reader import ImageReader
+from serve_app.api.observed import NoObserver, Observer
 from serve_app.config import ApiConfig
 from serve_app.deadline import Deadline
 from serve_app.limits.admission import Gatekeeper, NoLimits
@@ -31,6 +32,8 @@ class Services:
         features: What the application was built with.
         records: Keys, the history, and answers that may be asked for again.
         gatekeeper: Lets a caller's request run, or says that it has used up a limit.
+        observer: Counts requests.
+        announce: Is told the id of a request, within it, before anything is done.
     """
 
     config: ApiConfig
@@ -43,6 +46,8 @@ class Services:
     features: Features
     records: Records
     gatekeeper: Gatekeeper = field(default_factory=NoLimits)
+    observer: Observer = field(default_factory=NoObserver)
+    announce: Callable[[str], None] = lambda request_id: None
 
 
 def services_of(request: Request) -> Services:

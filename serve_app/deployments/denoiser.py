@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
 import torch
 
 from serve_app.config import EngineConfig, LiveDenoiserConfig, ModelConfig
 from serve_app.deployments.engine_metrics import EngineMetrics
-from serve_app.deployments.live_config import LiveConfig, overridden, set_log_level
+from serve_app.deployments.live_config import LiveConfig, overridden
+from serve_app.deployments.logs import log_through_serve, set_log_level
+from serve_app.deployments.stage_clock import StageClock, Timing
 from serve_app.engine.adapter_store import AdapterLease, AdapterStore
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job, image_to_image_job, text_to_image_job
@@ -23,6 +25,7 @@ from serve_app.messages import (
     PromptEmbeds,
 )
 from serve_app.model_facts import read_model_facts
+from serve_app.spent import Spent
 from serve_app.stages.device import place
 from serve_app.stages.transformer import TransformerStage
 
@@ -34,6 +37,7 @@ class Denoiser:
     """Denoises pictures; the engine owns the loop and its thread."""
 
     def __init__(self, model: ModelConfig, engine: EngineConfig) -> None:
+        log_through_serve()
         dtype, device = place(model)
         self._transformer = TransformerStage.load(model.directory, dtype, device)
         self._fast = (
@@ -51,6 +55,7 @@ class Denoiser:
         self._engine_config = engine
         self._live_config = LiveConfig("Denoiser")
         self._metrics = EngineMetrics()
+        self._clock = StageClock()
         self._suspects = asyncio.Lock()
 
     async def denoise(
@@ -60,10 +65,12 @@ class Denoiser:
 
         Cancelling this call makes its job leave the engine before the next step.
         """
-        with self._adapters.acquire(params.loras) as lease:
+        with self._timing(params) as timing, self._adapters.acquire(params.loras) as lease:
             job = await self._job(embeds, params, image, lease)
             latents = await asyncio.wrap_future(self._engine.submit(job))
-            return Latents(latents, params.canvas, embeds.facts)
+            timing.worked_s = job.ran_s
+        spent = spent_before(embeds, image) + timing.spent
+        return Latents(latents, params.canvas, embeds.facts, spent=spent)
 
     async def denoise_stream(
         self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None
@@ -72,11 +79,13 @@ class Denoiser:
 
         Closing the generator makes its job leave the engine before the next step.
         """
-        with self._adapters.acquire(params.loras) as lease:
+        with self._timing(params) as timing, self._adapters.acquire(params.loras) as lease:
             job = await self._job(embeds, params, image, lease)
             async with aclosing(self._streamed(job)) as streamed:
                 async for latents, is_preview in streamed:
-                    yield Latents(latents, params.canvas, embeds.facts, is_preview)
+                    timing.worked_s = job.ran_s
+                    spent = spent_before(embeds, image) + timing.spent
+                    yield Latents(latents, params.canvas, embeds.facts, is_preview, spent)
 
     async def denoise_suspect(
         self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None
@@ -109,6 +118,16 @@ class Denoiser:
             yield await done, False
         finally:
             done.cancel()
+
+    def _timing(self, params: DenoiseParams) -> AbstractContextManager[Timing]:
+        return self._clock.timing(
+            "denoise",
+            request_id=params.request_id,
+            image_index=params.image_index,
+            canvas=str(params.canvas),
+            num_inference_steps=params.num_inference_steps,
+            priority=params.priority.name.lower(),
+        )
 
     async def _job(
         self,
@@ -146,3 +165,8 @@ class Denoiser:
         self._metrics.publish(self._engine.stats())
         if not self._engine.is_healthy:
             raise StageFailedError("denoiser")
+
+
+def spent_before(embeds: PromptEmbeds, image: EncodedImage | None) -> Spent:
+    """Return what a picture took before the denoiser had it."""
+    return embeds.spent if image is None else embeds.spent.beside(image.spent)

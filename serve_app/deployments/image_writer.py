@@ -6,6 +6,8 @@ import logging
 from obstore.exceptions import BaseError
 
 from serve_app.config import ProvenanceConfig, StorageConfig
+from serve_app.deployments.logs import log_through_serve
+from serve_app.deployments.stage_clock import StageClock
 from serve_app.errors import ContentPolicyError
 from serve_app.imaging.blend import keep_protected
 from serve_app.imaging.fit import fit
@@ -22,7 +24,9 @@ class ImageWriter:
     """Cuts a canvas to the size that was asked for, marks its origin, compresses it, stores it."""
 
     def __init__(self, storage: StorageConfig, provenance: ProvenanceConfig) -> None:
+        log_through_serve()
         self._provenance = Provenance.open(provenance)
+        self._clock = StageClock()
         self._images = ImageStore.open(storage)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(storage.sweep_period_s))
 
@@ -42,9 +46,13 @@ class ImageWriter:
         """
         if verdict is not None and verdict.is_flagged:
             raise ContentPolicyError
-        content = await asyncio.to_thread(compress, pixels, params, self._provenance)
-        stored = params.delivery == "url"
-        name = await self._images.put(content, params.output_format) if stored else None
+        with self._clock.timing("write") as timing:
+            content = await asyncio.to_thread(compress, pixels, params, self._provenance)
+        spent, name = pixels.spent + timing.spent, None
+        if stored := params.delivery == "url":
+            with self._clock.timing("store") as timing:
+                name = await self._images.put(content, params.output_format)
+            spent += timing.spent
         return WrittenImage(
             output=params.output,
             output_format=params.output_format,
@@ -53,6 +61,7 @@ class ImageWriter:
             size_bytes=len(content),
             facts=pixels.facts,
             is_preview=pixels.is_preview,
+            spent=spent,
         )
 
     async def _sweep(self, period_s: float) -> None:

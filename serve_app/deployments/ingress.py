@@ -11,9 +11,12 @@ from serve_app.api.app import create_app
 from serve_app.api.input_images.source import image_reader
 from serve_app.api.services import Services
 from serve_app.config import AppConfig, LiveIngressConfig
-from serve_app.deployments.live_config import LiveConfig, overridden, set_log_level
+from serve_app.deployments.ingress_metrics import IngressMetrics
+from serve_app.deployments.live_config import LiveConfig, overridden
+from serve_app.deployments.logs import log_through_serve, name_request, set_log_level
 from serve_app.deployments.readiness import Readiness
 from serve_app.deployments.remote_limiter import gatekeeper_of
+from serve_app.deployments.request_metrics import RequestMetrics
 from serve_app.messages import Features
 from serve_app.model_facts import ModelFacts
 from serve_app.pipeline import Pipeline, StageHandles
@@ -36,8 +39,11 @@ class Ingress:
         safety_checker: DeploymentHandle[Any] | None = None,
         limiter: DeploymentHandle[Any] | None = None,
     ) -> None:
+        log_through_serve()
         stages = StageHandles(text_encoder, denoiser, vae, image_writer, safety_checker)
-        pipeline = Pipeline(stages)
+        requests = RequestMetrics()
+        pipeline = Pipeline(stages, requests.retried)
+        self._metrics = IngressMetrics(config.model)
         self._config = config.api
         self._live_config = LiveConfig("Ingress")
         self._app: Starlette | None = None
@@ -56,6 +62,8 @@ class Ingress:
             ),
             records=Records.open(config.records),
             gatekeeper=gatekeeper_of(config.limits, limiter),
+            observer=requests,
+            announce=name_request,
         )
 
     def __serve_build_asgi_app__(self) -> Starlette:
@@ -76,3 +84,7 @@ class Ingress:
         self._services = replace(self._services, config=config, image_reader=image_reader(config))
         if self._app is not None:
             self._app.state.services = self._services
+
+    def check_health(self) -> None:
+        """Tell Prometheus how it stands; that it answers is all that Serve wants to know."""
+        self._metrics.publish(self._services.records.recorder, self._services.gatekeeper)

@@ -1,6 +1,7 @@
 """The Limiter as a Serve deployment of one replica: what it knows is in its memory."""
 
 from serve_app.config import LimitsConfig
+from serve_app.deployments.logs import log_through_serve
 from serve_app.limits.ledger import Ledger
 from serve_app.limits.meters import limits_of
 from serve_app.limits.protocol import Answer, Ask, Crowd, Presence
@@ -10,6 +11,7 @@ class Limiter:
     """Decides on the requests of all ingresses; coroutines, so that it does so one at a time."""
 
     def __init__(self, limits: LimitsConfig) -> None:
+        log_through_serve()
         self._ledger = Ledger(limits_of(limits))
 
     async def answer(self, ask: Ask) -> Answer:

@@ -43,8 +43,3 @@ def overridden(base: ConfigT, changes: ConfigT) -> ConfigT:
     """Return a configuration with what another one says explicitly."""
     said = {name: getattr(changes, name) for name in changes.model_fields_set}
     return base.model_copy(update=said)
-
-
-def set_log_level(level: str) -> None:
-    """Let this process log what is as grave as `level`, such as `INFO`, or graver."""
-    logging.getLogger("serve_app").setLevel(level)

@@ -1,6 +1,10 @@
 """The text encoders as a Serve deployment."""
 
+from dataclasses import replace
+
 from serve_app.config import ModelConfig
+from serve_app.deployments.logs import log_through_serve
+from serve_app.deployments.stage_clock import StageClock
 from serve_app.messages import PromptEmbeds, PromptFacts
 from serve_app.stages.device import place
 from serve_app.stages.stage_thread import StageThread
@@ -11,13 +15,17 @@ class TextEncoder:
     """Encodes prompts, one at a time."""
 
     def __init__(self, model: ModelConfig) -> None:
+        log_through_serve()
         dtype, device = place(model)
         self._stage = TextEncoderStage.load(model.directory, dtype, device)
         self._thread = StageThread("text-encoder")
+        self._clock = StageClock()
 
     async def encode(self, prompt: str) -> PromptEmbeds:
         """Return the prompt as the transformer reads it, on the CPU."""
-        return await self._thread.run(self._stage.encode, prompt)
+        with self._clock.timing("encode") as timing:
+            embeds = await self._thread.run(timing.timed(self._stage.encode), prompt)
+        return replace(embeds, spent=timing.spent)
 
     async def count(self, prompt: str) -> PromptFacts:
         """Return how long the prompt is, without encoding it."""

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from serve_app.config import ModelConfig
+from serve_app.deployments.logs import log_through_serve
+from serve_app.deployments.stage_clock import StageClock
 from serve_app.imaging.fit import to_canvas
 from serve_app.messages import EncodedImage, InputImage, Latents, Pixels, Size
 from serve_app.stages.device import place
@@ -14,18 +16,26 @@ class Vae:
     """Decodes latents and encodes pictures, one at a time and previews last."""
 
     def __init__(self, model: ModelConfig) -> None:
+        log_through_serve()
         dtype, device = place(model)
         stage = VaeStage.load(model.directory, dtype, device)
         self._stage = stage.with_linear_previews() if model.previews == "linear" else stage
         self._thread = StageThread("vae")
+        self._clock = StageClock()
 
     async def decode(self, latents: Latents) -> Pixels:
         """Return the picture the latents stand for."""
-        return await self._thread.run(self._stage.decode, latents, can_wait=latents.is_preview)
+        with self._clock.timing("decode") as timing:
+            decode = timing.timed(self._stage.decode)
+            pixels = await self._thread.run(decode, latents, can_wait=latents.is_preview)
+        return replace(pixels, spent=latents.spent + timing.spent)
 
     async def encode(self, image: InputImage, canvas: Size, seed: int) -> EncodedImage:
         """Return a client's picture as the denoiser starts from it, on the CPU."""
-        return await self._thread.run(self._encode, image, canvas, seed)
+        with self._clock.timing("encode_image") as timing:
+            encode = timing.timed(self._encode)
+            encoded = await self._thread.run(encode, image, canvas, seed)
+        return replace(encoded, spent=timing.spent)
 
     def _encode(self, image: InputImage, canvas: Size, seed: int) -> EncodedImage:
         encoded = self._stage.encode(to_canvas(image.picture, canvas), seed)

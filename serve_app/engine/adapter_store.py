@@ -190,7 +190,8 @@ class AdapterStore:
             num_free = self._max_adapters - len(placed)
             while free_bytes < num_bytes or num_free < 1:
                 if not idle:
-                    raise OverloadedError("The LoRAs of other requests leave no room for another.")
+                    message = "The LoRAs of other requests leave no room for another."
+                    raise OverloadedError(message, reason="loras")
                 dropped = idle.pop(0)
                 del self._entries[dropped.name]
                 free_bytes += dropped.num_bytes

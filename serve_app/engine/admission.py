@@ -32,6 +32,7 @@ def check_in_time(solo_s: float, ahead_s: float, left_s: float) -> None:
             f"The picture would be denoised in about {_seconds(ahead_s + solo_s)},"
             f" and its request has {_seconds(left_s)} left.",
             retry_after_s=ceil(late_s),
+            reason="deadline",
         )
 
 

@@ -144,10 +144,12 @@ class Engine:
             return
         started = self._step_started_at = time.monotonic()
         flops = self._run(jobs)
+        seconds = time.monotonic() - started
         self._step_started_at = None
         if flops is not None:
-            self._count(jobs, flops, time.monotonic() - started)
+            self._count(jobs, flops, seconds)
         for job in jobs:
+            job.ran_s += seconds
             self._answer(job)
 
     def _rules(self) -> Rules:

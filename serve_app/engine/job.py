@@ -51,6 +51,7 @@ class Job(Work):
         preview: The latest, until it is given away.
         acceleration: What its request allows; the engine makes a `step_cache` of it.
         step_cache: What lets it skip steps; None: every step is computed.
+        ran_s: Seconds of the steps that it took part in.
         adapters: Its LoRAs.
     """
 
@@ -72,6 +73,7 @@ class Job(Work):
     preview: torch.Tensor | None = None
     acceleration: Acceleration = "none"
     step_cache: StepCache | None = None
+    ran_s: float = 0.0
     adapters: PictureAdapters = ()
 
     @property

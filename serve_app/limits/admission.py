@@ -42,7 +42,13 @@ class Admission:
 
 
 class Gatekeeper(Protocol):
-    """Lets requests in; of each the key's id (None: anonymous) and the number of images count."""
+    """Lets requests in; of each the key's id (None: anonymous) and the number of images count.
+
+    Attributes:
+        num_decided_alone: Requests that no Limiter was there to decide on.
+    """
+
+    num_decided_alone: int
 
     def check(self, key_id: str | None, num_images: int) -> None:
         """Refuse what is known already to be too much, before anything is spent on it.
@@ -63,6 +69,8 @@ class Gatekeeper(Protocol):
 
 class NoLimits:
     """Lets every request in."""
+
+    num_decided_alone = 0
 
     def check(self, key_id: str | None, num_images: int) -> None:
         """Refuse nothing."""
@@ -102,6 +110,7 @@ def rate_limited(refusal: Refusal, levels: Mapping[Meter, Level]) -> RateLimited
         f"Rate limit exceeded. Limit: {limit} {UNITS[refusal.meter]}.",
         min(max(retry_after_s, 1), MAX_RETRY_AFTER_S),
         limit_headers(levels),
+        refusal.meter,
     )
 
 

@@ -119,7 +119,7 @@ class Database:
     async def _do(self, work: Callable[[], Coroutine[Any, Any, T]], timeout_s: float) -> T:
         """Return what some work results in, unless the database has just failed."""
         if time.monotonic() < self._paused_until_s:
-            raise OverloadedError(UNAVAILABLE)
+            raise OverloadedError(UNAVAILABLE, reason="database")
         task = asyncio.create_task(self._bounded(work(), timeout_s))
         self._running.add(task)
         task.add_done_callback(self._forget)
@@ -135,7 +135,7 @@ class Database:
                 raise
             logger.exception("the database failed")
             self._paused_until_s = time.monotonic() + PAUSE_S
-            raise OverloadedError(UNAVAILABLE) from error
+            raise OverloadedError(UNAVAILABLE, reason="database") from error
 
     def _forget(self, task: "asyncio.Task[Any]") -> None:
         self._running.discard(task)

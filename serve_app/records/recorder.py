@@ -66,6 +66,11 @@ class Recorder:
         self._writer: asyncio.Task[None] | None = None
         self._is_failing = False
 
+    @property
+    def num_waiting(self) -> int:
+        """Events that wait to be written."""
+        return self._waiting.qsize()
+
     def admit(self, admission: Admission) -> None:
         """Note that a request was let in; returns at once."""
         self._put(admission, None)

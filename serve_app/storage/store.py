@@ -201,4 +201,4 @@ class ImageStore:
 def _unavailable() -> OverloadedError:
     """Return the error of a failure, which is in the log with the exception being handled."""
     logger.exception("the image store failed")
-    return OverloadedError(UNAVAILABLE)
+    return OverloadedError(UNAVAILABLE, reason="storage")

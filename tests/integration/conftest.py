@@ -1,24 +1,37 @@
 """One real application for all integration tests: own Ray, own port, the embedded model."""
 
+import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from serve_app.local_cluster import deployed, local_ray, read_config, start_progress
+from serve_app.errors import StartError
+from serve_app.local_cluster import (
+    deployed,
+    local_ray,
+    metrics_url,
+    read_config,
+    start_progress,
+)
+from serve_app.tracing import check_exporter
+from tests.integration.collector import Collector, collecting
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running krea-serve and the folder of its logs."""
+    """A running krea-serve, the folder of its logs, and who collects its spans, if anybody."""
 
     url: str
     logs: Path
+    metrics_url: str
+    collector: Collector | None
 
 
 def free_port() -> int:
@@ -41,10 +54,30 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     schema = read_config(CONFIG, free_port())
     app = schema.applications[0]
     app.args = app.args | own_places(tmp_path_factory.mktemp("kept"))
-    with local_ray() as logs, deployed(schema):
+    url = f"http://127.0.0.1:{schema.http_options.port}"
+    with traced() as collector, local_ray() as logs, deployed(schema):
         for _ in start_progress(app.name):
             pass
-        yield Server(f"http://127.0.0.1:{schema.http_options.port}", logs)
+        yield Server(url, logs, metrics_url(), collector)
+
+
+@contextmanager
+def traced() -> Iterator[Collector | None]:
+    """Have the servers that are started in the block traced, where the exporter is installed."""
+    try:
+        check_exporter()
+    except StartError:
+        yield None
+        return
+    before = dict(os.environ)
+    with collecting() as collector:
+        os.environ |= {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+            "OTEL_BSP_SCHEDULE_DELAY": "200",  # ms
+        }
+        yield collector
+    os.environ.clear()
+    os.environ |= before
 
 
 @pytest.fixture

@@ -74,6 +74,15 @@ async def test_a_chain_survives_deaths(num_deaths: int) -> None:
     assert chain.attempts == list(range(1, num_deaths + 2))
 
 
+async def test_every_further_attempt_is_told_of() -> None:
+    told: list[str] = []
+    await retried(Flaky(num_deaths=2).once, "req_1", lambda: told.append("one picture"))
+    assert len(told) == 2
+    stream = retried_stream(Flaky(num_deaths=1).items, "req_1", lambda: told.append("a stream"))
+    assert [item async for item in stream] == [0, 1, 2]
+    assert told[2:] == ["a stream"]
+
+
 async def test_a_chain_that_always_dies_is_given_up() -> None:
     chain = Flaky(num_deaths=99)
     with pytest.raises(ReplicasExhaustedError):

@@ -1,21 +1,18 @@
-"""What happens to every request: it gets an id, a line in the log, and always an answer."""
+"""What happens to every request: it gets an id, and always an answer."""
 
 import logging
 import secrets
-import time
-from urllib.parse import quote
+from collections.abc import Callable
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.answers.errors import internal_error_response
+from serve_app.api.observed import note_error
+from serve_app.errors import RequestError
 
 logger = logging.getLogger(__name__)
-access_logger = logging.getLogger("serve_app.access")
-
-MAX_LOGGED_ID_CHARACTERS = 128
-MAX_LOGGED_PATH_CHARACTERS = 256
 
 
 def request_id_of(request: Request) -> str:
@@ -51,10 +48,16 @@ class RequestIds(HttpMiddleware):
     `x-request-id` is not ours to set: Serve's proxy appends it to every answer.
     """
 
+    def __init__(self, app: ASGIApp, announce: Callable[[str], None]) -> None:
+        """Name the requests of an app, and announce each name before anything is done."""
+        super().__init__(app)
+        self._announce = announce
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, under a new id."""
         state = scope.setdefault("state", {})
         state["request_id"] = f"req_{secrets.token_hex(16)}"
+        self._announce(state["request_id"])
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -62,28 +65,6 @@ class RequestIds(HttpMiddleware):
             await send(message)
 
         await self.app(scope, receive, send_with_id)
-
-
-class AccessLog(HttpMiddleware):
-    """Writes one line per request, without its body, its query or its key."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request, and log how it went."""
-        started_at = time.perf_counter()
-        status: int | str = "cancelled"
-
-        async def send_and_see(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["openai-processing-ms"] = str(_milliseconds_since(started_at))
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_and_see)
-        finally:
-            _log_access(scope, status, _milliseconds_since(started_at))
 
 
 class AnswerUnexpectedErrors(HttpMiddleware):
@@ -105,24 +86,7 @@ class AnswerUnexpectedErrors(HttpMiddleware):
             await self.app(scope, receive, send_and_see)
         except Exception:
             logger.exception("request %s failed", scope["state"]["request_id"])
+            note_error(HTTPConnection(scope), RequestError(""))
             if is_started:
                 raise
             await internal_error_response()(scope, receive, send)
-
-
-def _milliseconds_since(started_at: float) -> int:
-    return round((time.perf_counter() - started_at) * 1000)
-
-
-def _log_access(scope: Scope, status: int | str, milliseconds: int) -> None:
-    # Quoted: a path or an id with a line break must not write lines of its own.
-    client_id = quote(Headers(scope=scope).get("x-request-id", "-"))[:MAX_LOGGED_ID_CHARACTERS]
-    access_logger.info(
-        "%s %s %s %d ms %s x-request-id=%s",
-        scope["method"],
-        quote(scope["path"], errors="replace")[:MAX_LOGGED_PATH_CHARACTERS],
-        status,
-        milliseconds,
-        scope["state"]["request_id"],
-        client_id,
-    )

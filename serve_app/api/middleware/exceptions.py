@@ -1,5 +1,6 @@
 """From an exception to an answer: what Starlette calls when an endpoint raises."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -8,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve_app.api.answers.errors import error_response, internal_error_response
-from serve_app.api.middleware.recording import note_error
+from serve_app.api.middleware.recording import note_failure
+from serve_app.api.observed import note_error
 from serve_app.errors import MethodNotAllowedError, NotFoundError, RequestError
 
 MAX_PATH_CHARACTERS = 256  # of one that is quoted
@@ -17,7 +19,7 @@ MAX_PATH_CHARACTERS = 256  # of one that is quoted
 async def answer_request_error(request: Request, exc: Exception) -> Response:
     """Answer one of our own failures, also one that a replica raised."""
     assert isinstance(exc, RequestError)
-    note_error(request, exc)
+    note_failure(request, exc)
     return error_response(exc)
 
 
@@ -28,7 +30,14 @@ async def answer_http_exception(request: Request, exc: Exception) -> Response:
     if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = (exc.headers or {}).get("Allow", "")
         message = f"{request.method} is not allowed on {path}. Allowed: {allowed}."
-        return error_response(MethodNotAllowedError(message), exc.headers)
+        return _answer(request, MethodNotAllowedError(message), exc.headers)
     if exc.status_code == HTTPStatus.NOT_FOUND:
-        return error_response(NotFoundError(f"There is no {request.method} {path}."))
+        return _answer(request, NotFoundError(f"There is no {request.method} {path}."))
     return internal_error_response()
+
+
+def _answer(
+    request: Request, error: RequestError, headers: Mapping[str, str] | None = None
+) -> Response:
+    note_error(request, error)
+    return error_response(error, headers)

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.api.observed import note_error
 from serve_app.errors import RequestError
 from serve_app.messages import WrittenImage
 from serve_app.model_facts import MODEL_ID
@@ -137,8 +138,9 @@ def is_dry_run(request: HTTPConnection) -> bool:
     return request.query_params.get("dryRun", "").lower() in ("true", "1")
 
 
-def note_error(request: Request, error: RequestError) -> None:
-    """Note why a request failed, if its route is one that is recorded."""
+def note_failure(request: Request, error: RequestError) -> None:
+    """Note why a request failed, also in the history if its route is one that is recorded."""
+    note_error(request, error)
     recording = getattr(request.state, "recording", None)
     if recording is not None:
         recording.error = error

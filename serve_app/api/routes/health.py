@@ -15,5 +15,5 @@ async def healthz(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Answer whether a request would be served now; 503 while the weights load."""
     if not await services_of(request).is_ready():
-        raise OverloadedError("The server is not ready: it is loading the model.")
+        raise OverloadedError("The server is not ready: it is loading the model.", reason="loading")
     return JSONResponse({"status": "ready"})

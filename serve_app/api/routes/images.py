@@ -13,6 +13,7 @@ from starlette.responses import Response
 from serve_app.api.answers.documents import document_response
 from serve_app.api.answers.events import EventResponse
 from serve_app.api.answers.images import PROVIDER, cost_estimate, cost_micros, images_response
+from serve_app.api.answers.timing import longest, server_timing
 from serve_app.api.bodies.form_body import MEDIA_TYPE, read_form_body
 from serve_app.api.bodies.json_body import read_json_body
 from serve_app.api.bodies.stream import media_type_of
@@ -20,8 +21,9 @@ from serve_app.api.input_images.source import load_source
 from serve_app.api.middleware.admitted import AdmittedResponse
 from serve_app.api.middleware.authentication import caller_of, check_scope
 from serve_app.api.middleware.every_request import request_id_of
-from serve_app.api.middleware.recording import is_dry_run, note_error, recording_of
+from serve_app.api.middleware.recording import is_dry_run, note_failure, recording_of
 from serve_app.api.middleware.repetition import answer_once, check_key
+from serve_app.api.observed import observed_of
 from serve_app.api.parameters import image_parameters
 from serve_app.api.public_url import public_base_url
 from serve_app.api.request.fields import Fields
@@ -118,9 +120,10 @@ async def _run(
 async def _make(request: Request, asked: ImagesRequest, deadline: Deadline) -> Response:
     services = services_of(request)
     recording_of(request).admit()
+    observed_of(request).params = asked.params
     if asked.is_streamed:
         images = _noted(request, asked, services.stream(asked.params, deadline))
-        return EventResponse(asked, images, partial(note_error, request), SUCCESS_HEADERS)
+        return EventResponse(asked, images, partial(note_failure, request), SUCCESS_HEADERS)
     result = await services.generate(asked.params, deadline)
     _note_made(request, asked, result.images)
     # Base64 of many large pictures, or a cloud that is asked for credentials to sign URLs with,
@@ -135,6 +138,8 @@ def _images_answer(request: Request, asked: ImagesRequest, result: GenerationRes
     url_of = partial(services.images.url, media_url=media_url)
     response = document_response(images_response(asked, result, url_of, config.price_usd))
     response.headers.update(SUCCESS_HEADERS)
+    if timing := server_timing(longest(result.images)):
+        response.headers["Server-Timing"] = timing
     return response
 
 
@@ -153,3 +158,5 @@ def _note_made(request: Request, asked: ImagesRequest, images: tuple[WrittenImag
     cost = cost_micros(asked.params, services.config.price_usd)
     expires_at_ms = int((time.time() + services.images.object_ttl_s) * 1000)
     recording_of(request).made(images, cost, expires_at_ms)
+    observed = observed_of(request)
+    observed.num_images, observed.spent = len(images), longest(images)

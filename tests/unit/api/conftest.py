@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from serve_app.api.app import create_app
 from serve_app.api.input_images.source import image_reader
+from serve_app.api.observed import NoObserver, Observer
 from serve_app.api.services import Services
 from serve_app.config import ApiConfig, StorageConfig
 from serve_app.limits.admission import Gatekeeper, NoLimits
@@ -52,6 +53,7 @@ async def make_app(
         has_go_fast: bool = False,
         lora_names: Iterable[str] = (),
         gatekeeper: Gatekeeper | None = None,
+        observer: Observer | None = None,
         **config: Any,
     ) -> Starlette:
         limits = ApiConfig(**config)
@@ -71,6 +73,7 @@ async def make_app(
             features=Features(has_safety_checker, has_go_fast, frozenset(lora_names)),
             records=records,
             gatekeeper=gatekeeper or NoLimits(),
+            observer=observer or NoObserver(),
         )
         return create_app(services)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from serve_app.config import ApiConfig, LiveDenoiserConfig, LiveIngressConfig
-from serve_app.deployments.live_config import LiveConfig, overridden, set_log_level
+from serve_app.deployments.live_config import LiveConfig, overridden
+from serve_app.deployments.logs import set_log_level
 from serve_app.errors import ConfigError
 
 

@@ -44,6 +44,7 @@ def test_a_refusal_says_when_to_come_back_and_then_there_is_room() -> None:
                 pass
         assert refused.value.retry_after_s in (40, 41)
         assert refused.value.headers["x-ratelimit-remaining-requests"] == "0"
+        assert refused.value.reason == "requests"
         await asyncio.sleep(refused.value.retry_after_s)
         assert await cluster.send(0)
 

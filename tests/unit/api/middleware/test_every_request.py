@@ -1,12 +1,16 @@
 """What the middleware does where no client library would show it."""
 
 from collections.abc import MutableMapping
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from serve_app.api.middleware.every_request import AccessLog, AnswerUnexpectedErrors, RequestIds
+from serve_app.api.middleware.access import AccessLog
+from serve_app.api.middleware.every_request import AnswerUnexpectedErrors, RequestIds
+from serve_app.api.observed import NoObserver, Observed
 from tests.unit.api.conftest import MakeApp
 from tests.unit.api.drawing import Drawing
 
@@ -37,7 +41,7 @@ def http_scope(method: str, path: str) -> dict[str, Any]:
         "path": path,
         "query_string": b"",
         "headers": [],
-        "state": {"request_id": "req_1"},
+        "state": {"request_id": "req_1", "observed": Observed(method)},
     }
 
 
@@ -62,7 +66,14 @@ async def test_head_sends_the_headers_of_get_and_no_body(
     assert b"".join(body["body"] for body in bodies) == b""
 
 
-@pytest.mark.parametrize("middleware", [RequestIds, AccessLog, AnswerUnexpectedErrors])
+@pytest.mark.parametrize(
+    "middleware",
+    [
+        partial(RequestIds, announce=lambda request_id: None),
+        partial(AccessLog, observer=NoObserver()),
+        AnswerUnexpectedErrors,
+    ],
+)
 async def test_what_is_not_a_request_passes(middleware: Any) -> None:
     seen: list[Scope] = []
 
@@ -71,3 +82,20 @@ async def test_what_is_not_a_request_passes(middleware: Any) -> None:
 
     await call(middleware(app), {"type": "lifespan"})
     assert seen == [{"type": "lifespan"}]
+
+
+async def test_the_name_of_a_request_is_announced_within_it() -> None:
+    current: ContextVar[str] = ContextVar("current")
+
+    def announce(request_id: str) -> None:
+        current.set(request_id)
+
+    seen: list[tuple[str, str]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append((current.get(), scope["state"]["request_id"]))
+
+    await call(RequestIds(app, announce=announce), http_scope("GET", "/"))
+    ((announced, named),) = seen
+    assert announced == named
+    assert named.startswith("req_")

@@ -1,0 +1,169 @@
+"""What the running product tells its operators: metrics, times, logs and spans."""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from tests.integration.conftest import Server
+
+PATH = "/v1/images/generations"
+BODY = {"prompt": "a large red circle", "size": "128x128", "num_inference_steps": 3}
+OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
+
+PREFIX = "ray_krea_serve_"
+# Ray's own: which process it was, and what read it.
+RAY_LABELS = {"application", "deployment", "replica", "Component", "NodeAddress", "SessionName"} | {
+    "Version",
+    "WorkerId",
+    "actor_id",
+    "otel_scope_name",
+    "otel_scope_schema_url",
+    "otel_scope_version",
+}
+STAGES = ("encode", "denoise", "decode", "write")
+PATIENCE_S = 90.0
+
+T = TypeVar("T")
+
+
+def awaited(find: Callable[[], T]) -> T:
+    """Return what is found once there is something: metrics, logs and spans come by and by."""
+    ends_at = time.monotonic() + PATIENCE_S
+    while not (found := find()) and time.monotonic() < ends_at:
+        time.sleep(0.5)
+    return found
+
+
+def samples(server: Server) -> list[Sample]:
+    families = text_string_to_metric_families(httpx.get(server.metrics_url, timeout=60).text)
+    return [
+        sample for family in families for sample in family.samples if family.name.startswith(PREFIX)
+    ]
+
+
+def total(server: Server, name: str, **labels: str) -> float:
+    """Return the sum of all series of a metric with some labels."""
+    return sum(
+        sample.value
+        for sample in samples(server)
+        if sample.name == PREFIX + name and labels.items() <= sample.labels.items()
+    )
+
+
+def test_requests_and_pictures_are_counted_by_class(server: Server, client: httpx.Client) -> None:
+    ok = {"route": PATH, "status": "200", "method": "POST"}
+    wrong = {"route": PATH, "status": "400", "error_code": "INVALID_REQUEST"}
+    small = {"size_class": "small", "priority": "standard", "output_format": "webp"}
+
+    def counts() -> list[float]:
+        return [
+            total(server, "requests_total", **ok),
+            total(server, "request_seconds_count", route=PATH, status="200"),
+            total(server, "requests_total", **wrong),
+            total(server, "images_total", **small),
+            *(total(server, "stage_seconds_count", stage=stage) for stage in STAGES),
+        ]
+
+    before = counts()
+    body = BODY | {"n": 2, "output_format": "webp", "response_format": "b64_json"}
+    assert client.post(PATH, json=body).status_code == 200
+    assert client.post(PATH, json=BODY | {"n": 11}).status_code == 400
+    wanted = [old + new for old, new in zip(before, [1, 1, 1, 2, 1, 2, 2, 2], strict=True)]
+    awaited(lambda: counts() == wanted)
+    assert counts() == wanted
+
+
+def test_every_series_is_documented_and_of_a_bounded_kind(
+    server: Server, client: httpx.Client
+) -> None:
+    assert client.post(PATH, json=BODY).status_code == 200
+    awaited(lambda: total(server, "model_info"))
+    found = {(sample.name, *sorted(sample.labels)) for sample in samples(server)}
+    described = OPERATING.read_text()
+    for name, *labels in found:
+        base = re.sub("_(bucket|sum|count)$", "", name)
+        assert f"`{base}`" in described, name
+        named = set(labels) - RAY_LABELS - {"le"}
+        assert all(f"`{label}`" in described for label in named), (name, named)
+
+
+def test_an_answer_says_where_its_time_went(client: httpx.Client) -> None:
+    answer = client.post(PATH, json=BODY)
+    entries = answer.headers["server-timing"].split(", ")
+    spent = {name: float(ms) for name, ms in (entry.split(";dur=") for entry in entries)}
+    assert {"encode", "denoise", "decode", "write", "store"} <= spent.keys()
+    assert all(milliseconds > 0 for milliseconds in spent.values())
+    # The stages of one picture come one after the other; rounded to a whole millisecond.
+    assert sum(spent.values()) <= int(answer.headers["openai-processing-ms"]) + 1
+
+
+def lines(server: Server) -> Iterator[dict[str, Any]]:
+    for file in (server.logs / "serve").glob("replica_*.log"):
+        for line in file.read_text().splitlines():
+            yield json.loads(line)
+
+
+def test_every_line_has_the_request_s_id_and_none_the_prompt(
+    server: Server, client: httpx.Client
+) -> None:
+    word, key = secrets.token_hex(8), secrets.token_hex(8)
+    headers = {"Authorization": f"Bearer {key}", "x-request-id": "mine"}
+    body = BODY | {"prompt": f"a {word} circle", "user": "somebody"}
+    answer = client.post(PATH, json=body, headers=headers)
+    request_id = answer.headers["x-lumenfall-request-id"]
+
+    def access_lines() -> list[dict[str, Any]]:
+        return [line for line in lines(server) if line.get("access", {}).get("id") == request_id]
+
+    (line,) = awaited(access_lines)
+    assert (line["levelname"], line["request_id"]) == ("INFO", request_id)
+    assert line["access"]["x_request_id"] == "mine"
+    assert line["access"]["route"] == PATH
+    assert line["access"]["stage_milliseconds"].keys() >= set(STAGES)
+
+    def deployments() -> set[str]:
+        own = [line for line in lines(server) if line.get("request_id") == request_id]
+        return {line["deployment"].removeprefix("krea-serve_") for line in own}
+
+    expected = {"Ingress", "TextEncoder", "Denoiser", "Vae", "ImageWriter"}
+    awaited(lambda: deployments() >= expected)
+    assert deployments() >= expected
+    for file in server.logs.rglob("*.log"):
+        text = file.read_text(errors="replace")
+        assert word not in text
+        assert key not in text
+
+
+def test_a_trace_leads_from_the_client_to_the_stages(server: Server, client: httpx.Client) -> None:
+    if server.collector is None:
+        pytest.skip("the exporter is not installed: pip install 'krea-serve[tracing]'")
+    collector, trace_id, parent_id = server.collector, secrets.token_hex(16), secrets.token_hex(8)
+    headers = {"traceparent": f"00-{trace_id}-{parent_id}-01"}
+    word = secrets.token_hex(8)
+    answer = client.post(PATH, json=BODY | {"prompt": word}, headers=headers)
+    wanted = {*STAGES, "store"}
+    awaited(lambda: wanted <= {span.name for span in collector.trace(trace_id)})
+    # The proxy's, which all others are in, is the last to end.
+    awaited(lambda: any(s.parent_span_id.hex() == parent_id for s in collector.trace(trace_id)))
+    spans = {span.span_id: span for span in collector.trace(trace_id)}
+    by_name = {span.name: span for span in spans.values()}
+    for stage in wanted:
+        ancestors, current = [], by_name[stage]
+        while current.parent_span_id in spans:
+            current = spans[current.parent_span_id]
+            ancestors.append(current.name.split(" ")[:2])
+        assert current.parent_span_id.hex() == parent_id
+        assert ancestors[0][0] == "replica_handle_request"
+        assert ["replica_handle_request", "Ingress"] in ancestors
+    named = {each.key: each.value.string_value for each in by_name["denoise"].attributes}
+    assert named["krea_serve.request_id"] == answer.headers["x-lumenfall-request-id"]
+    assert not [span for span in spans.values() if word in str(span)]
