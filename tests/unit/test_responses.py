@@ -79,7 +79,7 @@ async def test_every_further_attempt_is_told_of() -> None:
     await retried(Flaky(num_deaths=2).once, "req_1", lambda: told.append("one picture"))
     assert len(told) == 2
     stream = retried_stream(Flaky(num_deaths=1).items, "req_1", lambda: told.append("a stream"))
-    assert [item async for item in stream] == [0, 1, 2]
+    assert [item.index async for item in stream] == [0, 1, 2]
     assert told[2:] == ["a stream"]
 
 

@@ -7,8 +7,8 @@ from contextvars import ContextVar
 import pytest
 
 from serve_app.deployments.stage_clock import StageClock
-from serve_app.stages.stage_thread import StageThread
 from serve_app.spent import Spent
+from serve_app.stages.stage_thread import StageThread
 
 WORK_S = 0.05
 
