@@ -12,7 +12,7 @@ CODE  := serve_app tests cluster benchmarks
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check lint types layers manifests reference bench-scheduler bench-engine bench-dag format render docs constraints clean
+.PHONY: help install serve test check lint types layers manifests reference bench-scheduler bench-engine bench-dag bench-autoscale format render docs constraints clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-engine: $(STAMP)  ## the engine beside simpler loops, on real arithmetic
 
 bench-dag: $(STAMP)  ## HTTP and the DAG beside plain FluxPipelines, side by side
 	$(BIN)/python -m benchmarks.dag $(ARGS)
+
+bench-autoscale: $(STAMP)  ## autoscaling on work beside Ray Serve's default, on a virtual clock
+	$(BIN)/python -m benchmarks.autoscaling $(ARGS)
 
 format: $(STAMP)  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix $(CODE)

@@ -120,15 +120,10 @@ def demand(config: Yaml, group: str, resource: str, bound: str) -> float:
 
 def environment(group: str) -> list[Yaml]:
     """Return the environment of a pool's containers; the key goes where the ingress runs."""
-    env: list[Yaml] = [
-        # Serve's default is 10 s, longer than a picture takes.
-        {"name": "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S", "value": "2"},
-        {"name": "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S", "value": "2"},
-    ]
-    if group == "cpu":
-        secret = {"name": "krea-serve", "key": "api-key"}
-        env.append({"name": "KREA_SERVE_API_KEY", "valueFrom": {"secretKeyRef": secret}})
-    return env
+    if group != "cpu":
+        return []
+    secret = {"name": "krea-serve", "key": "api-key"}
+    return [{"name": "KREA_SERVE_API_KEY", "valueFrom": {"secretKeyRef": secret}}]
 
 
 def volumes(config: Yaml) -> dict[str, tuple[Yaml, Yaml]]:

@@ -50,6 +50,23 @@ def generate(
         generate_file(prompt, output, size, seed, steps, guidance_scale, model)
 
 
+@app.command()
+def plan(
+    rps: Annotated[float, typer.Option(help="Requests per second, on average.")],
+    mix: Annotated[
+        str,
+        typer.Option(help="WIDTHxHEIGHT/STEPS[*IMAGES][=WEIGHT], several divided by commas."),
+    ] = "1024x1024/28",
+    slo: Annotated[str, typer.Option(help="Seconds that 95 % of the requests may take.")] = "15s",
+    gpu: Annotated[str, typer.Option(help="h200 or h100.")] = "h200",
+) -> None:
+    """Print the replicas, the cost and the latency to expect of a demand, by simulation."""
+    from serve_app.plan_command import print_plan
+
+    with one_line_errors():
+        print_plan(rps, mix, slo, gpu)
+
+
 @app.command("upgrade-database")
 def upgrade_database(config: keys_command.ConfigOption = None) -> None:
     """Make or migrate the tables of keys and requests, before servers start that share them."""

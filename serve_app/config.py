@@ -242,6 +242,27 @@ class LiveDenoiserConfig(Config):
     log_level: LogLevel | None = None
 
 
+class ScalingConfig(Config):
+    """How replicas follow the work: the `policy_kwargs` of a config file's `autoscaling_policy`.
+
+    Attributes:
+        work_per_denoiser_s: Predicted seconds of work, running and waiting, that each denoiser
+            should have before it; with more there are more denoisers, up to their most.
+        headroom: Of n denoisers' worth of work that comes, in roots of n: so many denoisers are
+            kept beyond those n.
+        hold_s: Nothing is taken away that was wanted in so many last seconds.
+        hold_last_s: The same for the last replica, where there may be none; not below `hold_s`.
+        denoisers_per_replica: How many denoisers one replica of another deployment keeps busy;
+            one that is not named follows its own requests alone.
+    """
+
+    work_per_denoiser_s: PositiveSeconds = 24.0
+    headroom: Annotated[float, Field(ge=0)] = 1.8
+    hold_s: PositiveSeconds = 30.0
+    hold_last_s: PositiveSeconds = 300.0
+    denoisers_per_replica: dict[str, Annotated[float, Field(gt=0)]] = {}
+
+
 class AppConfig(Config):
     """One krea-serve application."""
 

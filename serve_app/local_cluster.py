@@ -23,15 +23,17 @@ from ray.serve._private.common import ReplicaState
 from ray.serve.schema import (
     ApplicationStatus,
     ApplicationStatusOverview,
+    ServeApplicationSchema,
     ServeDeploySchema,
 )
 
-from serve_app.config import AppConfig, first_line, otlp_endpoint, trace_with
+from serve_app.config import AppConfig, ScalingConfig, first_line, otlp_endpoint, trace_with
 from serve_app.errors import ConfigError, StartError
 from serve_app.model_facts import read_model_facts
 from serve_app.tracing import EXPORTER, check_exporter
 from serve_app.weight_files import check_weight_files
 
+POLICY = "serve_app.scaling.serve_policy:ApplicationPolicy"
 LOOPBACK = "127.0.0.1"
 ReplicaCounts = dict[str, tuple[int, int]]
 
@@ -49,6 +51,8 @@ def read_config(path: Path, port: int | None) -> ServeDeploySchema:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         schema = ServeDeploySchema.model_validate(document)
         configs = [AppConfig.model_validate(app.args) for app in schema.applications]
+        for app in schema.applications:
+            check_scaling(app)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -61,6 +65,16 @@ def read_config(path: Path, port: int | None) -> ServeDeploySchema:
     if port is not None:
         schema.http_options.port = port
     return schema
+
+
+def check_scaling(app: ServeApplicationSchema) -> None:
+    """Raise a ValidationError where our autoscaling policy would not take its settings.
+
+    It must not raise in Serve's controller, so it could only do without them there.
+    """
+    policy = app.autoscaling_policy or {}
+    if policy.get("policy_function") == POLICY:
+        ScalingConfig.model_validate(policy.get("policy_kwargs", {}))
 
 
 @contextmanager

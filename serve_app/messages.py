@@ -319,29 +319,6 @@ class WrittenImage:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineStats:
-    """How a denoiser's engine stands (Denoiser to metrics, and to whoever asks).
-
-    Attributes:
-        num_jobs: Unfinished pictures.
-        left_s: Predicted seconds of all their steps.
-        num_steps: Steps that ran since the start, whatever shared them.
-        num_picture_steps: Steps of pictures: what shared a step counts each.
-        step_error: Recent mean of |predicted - measured| / measured of a step's seconds.
-        token_budget: Of a step.
-        num_recompiles: Graphs that were compiled in service, while pictures waited.
-    """
-
-    num_jobs: int
-    left_s: float
-    num_steps: int
-    num_picture_steps: int
-    step_error: float
-    token_budget: int
-    num_recompiles: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class GenerationResult:
     """All pictures of one request, in order."""
 

@@ -56,6 +56,15 @@ def read_model_facts(directory: Path) -> ModelFacts:
     return ModelFacts(canvas_multiple=2**num_levels, max_sequence_length=max_sequence_length)
 
 
+def read_transformer_config(directory: Path) -> dict[str, Any]:
+    """Return the config of a diffusers directory's transformer.
+
+    Raises:
+        WeightsError: It is missing or is not JSON; the message is one line.
+    """
+    return read_json(directory / "transformer" / "config.json")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file.
 

@@ -7,18 +7,8 @@ worse when they are alone.
 
 from functools import cache
 
-from serve_app.engine.cost_model import FluxGeometry
+from serve_app.planning.machine import FLUX_1, TEXT_TOKENS
 
-FLUX_1 = FluxGeometry(
-    inner_dim=3072,
-    num_layers=19,
-    num_single_layers=38,
-    in_channels=64,
-    joint_attention_dim=4096,
-    pooled_projection_dim=768,
-    guidance_embeds=True,
-)
-TEXT_TOKENS = 512
 FLOPS_PER_S = 0.626 * 790e12
 OVERHEAD_S = 0.0005
 EFFICIENCY_ALONE = {512: 0.87, 768: 0.97, 1024: 1.0, 1536: 1.0, 2048: 1.0}

@@ -11,7 +11,6 @@ from benchmarks.scheduling.machine import (
     FLOPS_PER_S,
     OVERHEAD_S,
     PNG_S,
-    TEXT_TOKENS,
     VAE_S,
     image_tokens,
     mixed_step_s,
@@ -23,6 +22,7 @@ from serve_app.engine.cost_model import CostModel
 from serve_app.engine.policies import EarliestDeadline, Fcfs, Policy, Srpt
 from serve_app.engine.scheduler import Ageing, Rules, Scheduler
 from serve_app.engine.work import Work
+from serve_app.planning.machine import TEXT_TOKENS
 
 DEFAULTS = EngineConfig()
 TOKEN_BUDGET = image_tokens(1024) + TEXT_TOKENS

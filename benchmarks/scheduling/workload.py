@@ -103,7 +103,7 @@ def read_trace(path: Path) -> Callable[[float], list[Request]]:
                 arrived_at=float(row["arrival_s"]) / speed,
                 side_px=1024,
                 num_steps=round(float(row["num_inference_steps"])),
-                num_images=round(float(row["num_images"])),
+                num_images=round(float(row["num_images"] or 1)),
                 tenant=row["user"],
             )
             for row in rows

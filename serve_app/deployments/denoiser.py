@@ -15,16 +15,12 @@ from serve_app.deployments.stage_clock import StageClock, Timing
 from serve_app.engine.adapter_store import AdapterLease, AdapterStore
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job, image_to_image_job, text_to_image_job
+from serve_app.engine.stats import EngineStats
 from serve_app.engine.transformers import Transformers
 from serve_app.errors import StageFailedError
-from serve_app.messages import (
-    DenoiseParams,
-    EncodedImage,
-    EngineStats,
-    Latents,
-    PromptEmbeds,
-)
+from serve_app.messages import DenoiseParams, EncodedImage, Latents, PromptEmbeds
 from serve_app.model_facts import read_model_facts
+from serve_app.scaling.reports import EngineWork
 from serve_app.spent import Spent
 from serve_app.stages.device import place
 from serve_app.stages.transformer import TransformerStage
@@ -159,6 +155,10 @@ class Denoiser:
     def stats(self) -> EngineStats:
         """Return how the engine stands."""
         return self._engine.stats()
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Serve's autoscaler how much work there is, and how fast it is done."""
+        return EngineWork.of(self._engine.stats()).numbers()
 
     def check_health(self) -> None:
         """Tell Serve whether the engine can still denoise, and Prometheus how it stands."""

@@ -2,7 +2,7 @@
 
 from ray.serve import metrics
 
-from serve_app.messages import EngineStats
+from serve_app.engine.stats import EngineStats
 
 
 class EngineMetrics:
@@ -33,7 +33,7 @@ class EngineMetrics:
             "krea_serve_denoiser_recompiles",
             description="Graphs compiled in service, while pictures waited; 0 is as it should be.",
         )
-        self._published = EngineStats(0, 0.0, 0, 0, 0.0, 0)
+        self._published = EngineStats(0, 0.0, 0, 0, 0.0, 0, 0.0, 0.0)
 
     def publish(self, stats: EngineStats) -> None:
         """Show how the engine stands now."""

@@ -1,5 +1,8 @@
 """The HTTP front as a Serve deployment: it holds references, never tensors."""
 
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -11,16 +14,19 @@ from serve_app.api.app import create_app
 from serve_app.api.input_images.source import image_reader
 from serve_app.api.services import Services
 from serve_app.config import AppConfig, LiveIngressConfig
+from serve_app.deadline import Deadline
 from serve_app.deployments.ingress_metrics import IngressMetrics
 from serve_app.deployments.live_config import LiveConfig, overridden
 from serve_app.deployments.logs import log_through_serve, name_request, set_log_level
 from serve_app.deployments.readiness import Readiness
 from serve_app.deployments.remote_limiter import gatekeeper_of
 from serve_app.deployments.request_metrics import RequestMetrics
-from serve_app.messages import Features
-from serve_app.model_facts import ModelFacts
+from serve_app.engine.cost_model import FluxGeometry
+from serve_app.messages import Features, GenerationParams, GenerationResult, WrittenImage
+from serve_app.model_facts import ModelFacts, read_transformer_config
 from serve_app.pipeline import Pipeline, StageHandles
 from serve_app.records.records import Records
+from serve_app.scaling.promises import Promises
 from serve_app.storage.store import ImageStore
 
 
@@ -41,8 +47,10 @@ class Ingress:
     ) -> None:
         log_through_serve()
         stages = StageHandles(text_encoder, denoiser, vae, image_writer, safety_checker)
+        transformer = read_transformer_config(config.model.directory)
+        self._promises = Promises(facts, FluxGeometry.of(transformer))
         requests = RequestMetrics()
-        pipeline = Pipeline(stages, requests.retried)
+        self._pipeline = Pipeline(stages, requests.retried)
         self._metrics = IngressMetrics(config.model)
         self._config = config.api
         self._live_config = LiveConfig("Ingress")
@@ -50,8 +58,8 @@ class Ingress:
         self._services = Services(
             config=config.api,
             facts=facts,
-            generate=pipeline.generate,
-            stream=pipeline.stream,
+            generate=self._generate,
+            stream=self._stream,
             is_ready=Readiness(serve.get_replica_context().app_name),
             images=ImageStore.open(config.storage),
             image_reader=image_reader(config.api),
@@ -65,6 +73,22 @@ class Ingress:
             observer=requests,
             announce=name_request,
         )
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Serve's autoscaler what has been promised: the only sign of it without replicas."""
+        return self._promises.total(time.monotonic()).numbers()
+
+    async def _generate(self, params: GenerationParams, deadline: Deadline) -> GenerationResult:
+        with self._promises.held(params, time.monotonic()):
+            return await self._pipeline.generate(params, deadline)
+
+    async def _stream(
+        self, params: GenerationParams, deadline: Deadline
+    ) -> AsyncGenerator[WrittenImage]:
+        with self._promises.held(params, time.monotonic()):
+            async with aclosing(self._pipeline.stream(params, deadline)) as images:
+                async for image in images:
+                    yield image
 
     def __serve_build_asgi_app__(self) -> Starlette:
         self._app = create_app(self._services)

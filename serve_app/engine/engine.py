@@ -20,11 +20,11 @@ from serve_app.engine.job import Job, OnStep
 from serve_app.engine.policies import policy_named
 from serve_app.engine.runner import Runner
 from serve_app.engine.scheduler import Ageing, Rules, Scheduler
+from serve_app.engine.stats import EngineStats
 from serve_app.engine.step_cache import StepCache
 from serve_app.engine.token_budget import measure_token_budget
 from serve_app.engine.transformers import Transformers
 from serve_app.errors import StageFailedError
-from serve_app.messages import EngineStats
 from serve_app.stages.transformer import TransformerStage
 
 logger = logging.getLogger(__name__)
@@ -126,6 +126,8 @@ class Engine:
                 num_picture_steps=self._num_picture_steps,
                 step_error=self.cost_model.error,
                 token_budget=self._scheduler.rules.token_budget,
+                overhead_s=self.cost_model.overhead_s,
+                s_per_flop=self.cost_model.s_per_flop,
                 num_recompiles=self._transformers.num_recompiles,
             )
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from ray import serve
 
-from serve_app.messages import EngineStats
+from serve_app.engine.stats import EngineStats
 from tests.integration.conftest import Server
 
 # As large as it gets: a step takes longer than the news of a disconnect.

@@ -38,7 +38,20 @@ def test_what_is_no_database_is_one_line(file: Path) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["serve", "generate", "keys", "upgrade-database"])
+@pytest.mark.parametrize("command", ["serve", "generate", "plan", "keys", "upgrade-database"])
 def test_every_command_says_what_it_does(command: str) -> None:
     assert command in run("--help").stdout
     assert run(command, "--help").exit_code == 0
+
+
+def test_a_plan_says_what_it_needs_and_what_it_assumes() -> None:
+    result = run("plan", "--rps", "0.5", "--mix", "512x512/8", "--slo", "5s", "--gpu", "h200")
+    assert result.exit_code == 0
+    for word in ("Denoiser", "Vae", "cost per picture", "expected p95", "Assumed: "):
+        assert word in result.stdout
+
+
+def test_a_plan_of_what_is_not_known_is_one_line() -> None:
+    result = run("plan", "--rps", "1", "--gpu", "abacus")
+    assert result.exit_code == 1
+    assert result.stderr == "krea-serve: gpu: must be one of h200, h100, got 'abacus'\n"

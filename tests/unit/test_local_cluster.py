@@ -34,6 +34,12 @@ def test_a_port_given_replaces_the_file_s() -> None:
             " args: {model: {path: /no/such/model}}}]",
             "/no/such/model does not exist",
         ),
+        (
+            "applications: [{name: a, import_path: serve_app.builder:build, autoscaling_policy:"
+            " {policy_function: serve_app.scaling.serve_policy:ApplicationPolicy,"
+            " policy_kwargs: {hold_s: -1}}}]",
+            "hold_s: Input should be greater than 0 (got -1)",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:

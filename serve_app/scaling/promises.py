@@ -1,0 +1,66 @@
+"""The work that an ingress has promised: counted from admission to answer, in operations.
+
+It is known before anything is encoded, and while no denoiser runs at all.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serve_app.diffusion.steps import first_step
+from serve_app.engine.cost_model import FluxGeometry
+from serve_app.messages import GenerationParams
+from serve_app.model_facts import ModelFacts
+from serve_app.scaling.arrivals import Arrivals
+from serve_app.scaling.reports import PromisedWork
+
+
+class Promises:
+    """Adds up the requests that one ingress is busy with; used from its event loop only."""
+
+    def __init__(self, facts: ModelFacts, geometry: FluxGeometry) -> None:
+        """Start without any.
+
+        Args:
+            facts: Of the model.
+            geometry: Of its transformer.
+        """
+        self._facts = facts
+        self._geometry = geometry
+        self._held: dict[int, PromisedWork] = {}
+        self._number = 0
+        self._steps, self._flops = Arrivals(), Arrivals()
+
+    @contextmanager
+    def held(self, params: GenerationParams, now: float) -> Iterator[None]:
+        """Count a request for the length of the block, which begins now on a steady clock."""
+        self._number += 1
+        number, work = self._number, self._work(params)
+        self._held[number] = work
+        self._steps.add(work.num_steps, now)
+        self._flops.add(work.flops, now)
+        try:
+            yield
+        finally:
+            del self._held[number]
+
+    def total(self, now: float) -> PromisedWork:
+        """Return all of it, as it stands now on the same clock."""
+        held = self._held.values()
+        return PromisedWork(
+            num_pictures=sum(work.num_pictures for work in held),
+            num_steps=sum(work.num_steps for work in held),
+            flops=sum(work.flops for work in held),
+            steps_per_s=self._steps.per_s(now),
+            flops_per_s=self._flops.per_s(now),
+        )
+
+    def _work(self, params: GenerationParams) -> PromisedWork:
+        strength = 1.0 if params.input_image is None else params.input_image.strength
+        if strength == 0:
+            return PromisedWork()  # nothing of it is denoised
+        num_asked = params.num_inference_steps
+        multiple = self._facts.canvas_multiple
+        image_seq_len = (params.canvas.width // multiple) * (params.canvas.height // multiple)
+        step_flops = self._geometry.step_flops(image_seq_len, self._facts.max_sequence_length)
+        num_steps = params.num_images * (num_asked - first_step(num_asked, strength))
+        return PromisedWork(params.num_images, num_steps, num_steps * step_flops)
