@@ -12,7 +12,7 @@ CODE  := serve_app tests cluster benchmarks
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check lint types layers manifests reference bench-scheduler bench-engine bench-dag bench-autoscale format render docs constraints clean
+.PHONY: help install serve test chaos check lint types layers manifests reference bench-scheduler bench-engine bench-dag bench-autoscale format render docs constraints clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,11 @@ $(STAMP): pyproject.toml constraints.txt
 serve: $(STAMP)  ## serve CONFIG on PORT (configs/tiny.yaml on 8000)
 	@exec $(BIN)/krea-serve serve --config $(CONFIG) --port $(PORT)
 
-test: $(STAMP)  ## run the whole test suite
-	$(BIN)/pytest $(ARGS)
+test: $(STAMP)  ## run the whole test suite, of the fault tests the short ones
+	$(BIN)/pytest -m "not chaos or short" $(ARGS)
+
+chaos: $(STAMP)  ## run all fault tests, on a Ray of three nodes, for half an hour
+	$(BIN)/pytest tests/chaos $(ARGS)
 
 check: lint types layers manifests reference  ## everything that is judged without running the product
 

@@ -202,7 +202,7 @@ class Pipeline:
             verdict = responses.start(self._stages.safety_checker.check, pixels)
         asked = write_params(params, index)
         written = responses.start(self._stages.image_writer.write, pixels, asked, verdict)
-        return cast(WrittenImage, await written)
+        return cast(WrittenImage, await responses.unless_lost(written))
 
     async def _unchanged(self, responses: Responses, params: GenerationParams) -> WrittenImage:
         """Write the input picture as it is; of the prompt only the length counts."""

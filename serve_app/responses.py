@@ -7,14 +7,18 @@ block that cancels what it started, and is run again, whole, when a replica died
 A request of which replicas die would be run again until none is left, and take its neighbours with
 it each time. So from the second attempt on it is a suspect: suspects of a replica run one after the
 other, and each says when its turn has come. Who is the suspect of a second death is given up.
+
+A chain must hear of such a death from us. Where a call's argument is a response that is lost with
+its node, Serve's router takes the `ActorUnavailableError` for one of the replica that it asks, and
+asks again until the request's deadline (Ray 2.60).
 """
 
 import asyncio
 import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -68,6 +72,7 @@ class Responses:
 
     def __init__(self) -> None:
         self._responses: list[DeploymentResponse[Any] | DeploymentResponseGenerator[Any]] = []
+        self._losses: list[asyncio.Future[Exception]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +92,31 @@ class Responses:
         # A generator only where `stream=True` was asked for.
         response = cast(DeploymentResponse[Any], method.remote(*args))
         self._responses.append(response)
+        self._watch(args)
         return response
+
+    async def unless_lost(self, awaited: Awaitable[T]) -> T:
+        """Return what is awaited, or raise the loss of what was passed on to it.
+
+        Raises:
+            RayError: The loss.
+        """
+        waiting = asyncio.ensure_future(awaited)
+        waiting.add_done_callback(_take_note)
+        try:
+            either: list[asyncio.Future[Any]] = [waiting, *self._losses]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+            raise next(loss.result() for loss in self._losses if loss.done())
+        finally:
+            waiting.cancel()
+
+    def _watch(self, args: tuple[object, ...]) -> None:
+        """Note the loss of an argument that is a response."""
+        for argument in args:
+            if isinstance(argument, DeploymentResponse):
+                self._losses.append(loss_of(argument))
 
     async def start_stream(
         self, method: DeploymentHandle[Any], *args: object
@@ -95,13 +124,46 @@ class Responses:
         """Call a deployment's generator; yield references to its items, which stay unopened."""
         response = cast(DeploymentResponseGenerator[Any], method.options(stream=True).remote(*args))
         self._responses.append(response)
-        references = await response._to_object_ref_gen()
+        self._watch(args)
+        references = await self.unless_lost(response._to_object_ref_gen())
         # Not `async for`: Ray's awaits each item, and with it opens it in this process (2.60).
         read = partial(
             asyncio.get_running_loop().run_in_executor, _STREAM_READERS, next, references, None
         )
         while (reference := await read()) is not None:
             yield reference
+
+
+def loss_of(response: DeploymentResponse[Any]) -> asyncio.Future[Exception]:
+    """Return what will be the loss of a call's replica, if it is lost; the answer stays unopened.
+
+    Serve has no other way to hear of a call's end without its value (Ray 2.60).
+    """
+    loop = asyncio.get_running_loop()
+    loss: asyncio.Future[Exception] = loop.create_future()
+
+    def settle(error: Exception) -> None:
+        if not loss.done():
+            loss.set_result(error)
+
+    def ended(result: object) -> None:
+        if isinstance(result, Exception) and is_replica_loss(result):
+            # Without a loop there is nobody left to be told.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle, result)
+
+    def accepted(replica_result: Future[Any]) -> None:
+        if not replica_result.cancelled() and replica_result.exception() is None:
+            replica_result.result().add_done_callback(ended)
+
+    response._replica_result_future.add_done_callback(accepted)
+    return loss
+
+
+def _take_note(waiting: asyncio.Future[Any]) -> None:
+    """See the error of what nobody waits for any longer, of which asyncio would complain."""
+    if not waiting.cancelled():
+        waiting.exception()
 
 
 def count_nothing() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-FOLDERS = ("unit", "integration", "e2e")
+FOLDERS = ("unit", "integration", "e2e", "chaos")
 
 PERSONAL_SETTINGS = (
     "HF_TOKEN",

@@ -4,7 +4,7 @@
 
 The same requests come to the same simulated application (`serve_app.planning`): what differs is who
 decides the number of its denoisers; where it is said, how many pictures one may hold, which is 16
-as in configs/krea-8gpu.yaml. A denoiser is paid for from the decision to its end, its start included.
+as in configs/krea-8gpu.yaml. A denoiser is paid for from the decision to its end, start included.
 Nothing is timed.
 """
 

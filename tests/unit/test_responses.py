@@ -1,10 +1,14 @@
 """A chain is run again while replicas die, and a stream goes on where it was."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, ActorUnavailableError
+from ray.serve.handle import DeploymentResponse
 
 from serve_app import responses as module
 from serve_app.errors import (
@@ -180,6 +184,77 @@ def test_leaving_by_an_error_cancels_every_response() -> None:
     with pytest.raises(KeyError):
         hold(left, KeyError())
     assert (kept.is_cancelled, left.is_cancelled) == (False, True)
+
+
+class Method:
+    """Stands where a deployment's method would: its responses are never answered."""
+
+    def remote(self, *args: object) -> DeploymentResponse[Any]:
+        return response_of(Future())
+
+
+class Accepted:
+    """Stands where a call would that a replica has taken."""
+
+    def __init__(self) -> None:
+        self.end: Callable[[object], None] = lambda _: None
+
+    def add_done_callback(self, end: Callable[[object], None]) -> None:
+        self.end = end
+
+    def cancel(self) -> None:
+        pass
+
+
+def response_of(accepted: "Future[Accepted]") -> DeploymentResponse[Any]:
+    return DeploymentResponse(accepted, None)
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("is_lost_before", [False, True])
+async def test_the_loss_of_an_argument_ends_the_wait_for_what_it_was_passed_to(
+    is_lost_before: bool,
+) -> None:
+    call, taken = Accepted(), Future[Accepted]()
+    taken.set_result(call)
+    responses = Responses()
+    responses.start(Method(), response_of(taken), "not a response")
+    if is_lost_before:
+        call.end(ActorUnavailableError("its node is gone", None))
+    waiting = asyncio.create_task(responses.unless_lost(never()))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    if not is_lost_before:
+        call.end(ActorUnavailableError("its node is gone", None))
+    with pytest.raises(ActorUnavailableError):
+        await asyncio.wait_for(waiting, 10)
+
+
+@pytest.mark.parametrize("end", [None, ValueError("the stage's own error comes the usual way")])
+async def test_any_other_end_of_an_argument_is_no_loss(end: object) -> None:
+    call, taken = Accepted(), Future[Accepted]()
+    responses = Responses()
+    responses.start(Method(), response_of(taken))
+    taken.set_result(call)
+    call.end(end)
+
+    async def answer() -> str:
+        await asyncio.sleep(0.01)
+        return "picture"
+
+    assert await responses.unless_lost(answer()) == "picture"
+
+
+async def test_an_argument_that_no_replica_took_is_no_loss() -> None:
+    taken, cancelled = Future[Accepted](), Future[Accepted]()
+    responses = Responses()
+    responses.start(Method(), response_of(taken), response_of(cancelled))
+    taken.set_exception(ValueError())
+    cancelled.cancel()
+    assert await responses.unless_lost(asyncio.sleep(0.01, "picture")) == "picture"
 
 
 def test_the_pause_grows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,69 @@
+"""A replica dies while it works: that costs no request where the pipeline can ask another."""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.chaos.cluster import ChaosCluster, send
+from tests.chaos.conftest import Note
+from tests.chaos.ledger import check_ledger
+from tests.chaos.load import Load
+
+MAX_GAP_S = 3.0
+MAX_HEALING_S = 60.0
+BEFORE, AFTER = 6, 12  # answers
+
+Loads = Callable[..., Load]
+
+
+@pytest.mark.parametrize(
+    "deployment",
+    [pytest.param("Denoiser", marks=pytest.mark.short), "TextEncoder", "Vae", "ImageWriter"],
+)
+def test_a_stage_that_is_killed_costs_no_request(
+    cluster: ChaosCluster, load: Loads, chance: random.Random, note: Note, deployment: str
+) -> None:
+    with load() as clients:
+        clients.until_answers(BEFORE)
+        send(signal.SIGKILL, chance.choice(cluster.replicas(deployment)))
+        clients.until_answers(AFTER)
+        healed_s = cluster.until_healthy()
+    report = clients.report
+    note(f"{report.line()}, healed after {healed_s:.1f} s")
+    assert not report.failures
+    check_ledger(cluster.url, report)
+    assert report.longest_gap_s <= MAX_GAP_S
+
+
+@pytest.mark.short
+def test_an_ingress_that_is_killed_costs_what_it_had_in_flight(
+    cluster: ChaosCluster, load: Loads, chance: random.Random, note: Note
+) -> None:
+    with load() as clients:
+        clients.until_answers(BEFORE)
+        send(signal.SIGKILL, chance.choice(cluster.replicas("Ingress")))
+        killed_at = time.monotonic()
+        clients.until_everybody_was_answered()
+        clients.until_answers(AFTER)
+    report = clients.report
+    note(report.line())
+    assert all(order.last.was_in_flight(killed_at) for order in report.failed)
+    check_ledger(cluster.url, report)
+    assert report.longest_gap_s <= MAX_GAP_S
+
+
+def test_an_ingress_that_is_killed_costs_nothing_where_clients_try_again(
+    cluster: ChaosCluster, load: Loads, chance: random.Random, note: Note
+) -> None:
+    with load(num_retries=1) as clients:
+        clients.until_answers(BEFORE)
+        send(signal.SIGKILL, chance.choice(cluster.replicas("Ingress")))
+        clients.until_everybody_was_answered()
+    report = clients.report
+    note(report.line())
+    assert not report.failures
+    check_ledger(cluster.url, report)
+    assert report.longest_gap_s <= MAX_GAP_S
