@@ -120,6 +120,8 @@ def test_every_line_has_the_request_s_id_and_none_the_prompt(
     body = BODY | {"prompt": f"a {word} circle", "user": "somebody"}
     answer = client.post(PATH, json=body, headers=headers)
     request_id = answer.headers["x-lumenfall-request-id"]
+    url = answer.json()["data"][0]["url"]
+    assert client.get(url).status_code == 200
 
     def access_lines() -> list[dict[str, Any]]:
         return [line for line in lines(server) if line.get("access", {}).get("id") == request_id]
@@ -141,6 +143,7 @@ def test_every_line_has_the_request_s_id_and_none_the_prompt(
         text = file.read_text(errors="replace")
         assert word not in text
         assert key not in text
+        assert url.rpartition("/")[2] not in text
 
 
 def test_a_trace_leads_from_the_client_to_the_stages(server: Server, client: httpx.Client) -> None:

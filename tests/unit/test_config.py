@@ -1,11 +1,20 @@
 """A config file says what it means, or the server does not start."""
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from serve_app.config import EMBEDDED_MODEL_DIR, AppConfig, ModelConfig, api_key, url_keys
+from serve_app.config import (
+    EMBEDDED_MODEL_DIR,
+    AppConfig,
+    ModelConfig,
+    api_key,
+    otlp_endpoint,
+    trace_with,
+    url_keys,
+)
 
 
 def test_defaults_serve_the_embedded_model() -> None:
@@ -68,3 +77,22 @@ def test_nothing_is_limited_by_default() -> None:
         "images_per_minute": None,
         "max_concurrent_requests": None,
     }
+
+
+def test_spans_are_collected_where_opentelemetry_s_variables_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", raising=False)
+    assert otlp_endpoint() is None
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4318")
+    assert otlp_endpoint() == "http://all:4318"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://spans:4318")
+    assert otlp_endpoint() == "http://spans:4318"
+
+
+def test_what_the_operator_says_of_tracing_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratio, path = "RAY_SERVE_TRACING_SAMPLING_RATIO", "RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH"
+    monkeypatch.setattr(os, "environ", {ratio: "0.5"})
+    trace_with("package.module:function")
+    assert (os.environ[ratio], os.environ[path]) == ("0.5", "package.module:function")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.errors import StartError
-from serve_app.local_cluster import check_port, last_line, read_config
+from serve_app.local_cluster import check_port, last_line, read_config, start_ray
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -94,3 +94,14 @@ def test_a_ray_that_does_not_start_says_why_in_one_line(tmp_path: Path) -> None:
         [sys.executable, "-c", START_RAY, too_long], check=True, capture_output=True, text=True
     )
     assert re.fullmatch(r"Ray did not start: .*AF_UNIX.*\n", said.stdout)
+
+
+def test_spans_without_an_exporter_are_refused_before_ray_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    exporter = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+    monkeypatch.setitem(sys.modules, exporter, None)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    with pytest.raises(StartError, match=r"pip install 'krea-serve\[tracing\]'"):
+        start_ray(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -61,7 +61,10 @@ def _route(scope: Scope) -> str:
 def _log(scope: Scope, observed: Observed) -> None:
     # Quoted: a path or an id with a line break must not write lines of its own.
     client_id = quote(Headers(scope=scope).get("x-request-id", "-"))[:MAX_LOGGED_ID_CHARACTERS]
-    path = quote(scope["path"], errors="replace")[:MAX_LOGGED_PATH_CHARACTERS]
+    # A picture's name is all that it takes to download it: known paths are logged as declared.
+    path = observed.route
+    if path == UNKNOWN_ROUTE:
+        path = quote(scope["path"], errors="replace")[:MAX_LOGGED_PATH_CHARACTERS]
     access_logger.info(
         "%s %s %s %d ms %s x-request-id=%s",
         observed.method,
@@ -71,16 +74,15 @@ def _log(scope: Scope, observed: Observed) -> None:
         scope["state"]["request_id"],
         client_id,
         # A field of its own in JSON. The second is Serve's word for what `enable_access_log` is of.
-        extra={"access": _facts(scope, observed, path, client_id), "serve_access_log": True},
+        extra={"access": _facts(scope, observed, client_id), "serve_access_log": True},
     )
 
 
-def _facts(scope: Scope, observed: Observed, path: str, client_id: str) -> Mapping[str, Any]:
+def _facts(scope: Scope, observed: Observed, client_id: str) -> Mapping[str, Any]:
     """Return what a machine reads of a request; what does not apply is left out."""
     caller = scope["state"].get("caller")
     facts: dict[str, Any] = {
         "method": observed.method,
-        "path": path,
         "route": observed.route,
         "status": observed.status,
         "outcome": observed.outcome,

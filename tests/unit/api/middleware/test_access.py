@@ -102,6 +102,17 @@ async def test_a_client_that_leaves(make_client: MakeClient, seen: Seen, drawing
     assert (seen.last.status, seen.last.outcome, seen.last.num_images) == (None, "cancelled", 0)
 
 
+async def test_the_log_does_not_open_pictures(
+    make_client: MakeClient, drawing: Drawing, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    name = await drawing.images.put(b"a picture", "png")
+    async with make_client() as client:
+        assert (await client.get(drawing.images.url(name, "/media"))).status_code == 200
+    assert "GET /media/{name} 200" in caplog.text
+    assert name not in caplog.text
+
+
 async def test_the_log_has_facts_for_machines_and_no_secrets(
     make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
