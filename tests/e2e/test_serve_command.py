@@ -80,6 +80,7 @@ def test_from_start_to_ctrl_c(command: Command, port: int) -> None:
     url = f"http://127.0.0.1:{port}"
     assert command.find(r"http://\S+/playground") == f"{url}/playground"
     assert httpx.get(f"{url}/playground").status_code == 200
+    assert httpx.get(command.find(r"http://\S+/metrics")).status_code == 200
     assert httpx.get(f"{url}/v1/models").status_code == 401
 
     curl = command.find(r"curl .*")
