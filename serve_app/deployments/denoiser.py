@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, aclosing
+from itertools import count
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from serve_app.deployments.live_config import LiveConfig, overridden
 from serve_app.deployments.logs import log_through_serve, set_log_level
 from serve_app.deployments.stage_clock import StageClock, Timing
 from serve_app.engine.adapter_store import AdapterLease, AdapterStore
+from serve_app.engine.cost_model import FluxGeometry
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job, image_to_image_job, text_to_image_job
 from serve_app.engine.stats import EngineStats
@@ -20,6 +22,7 @@ from serve_app.engine.transformers import Transformers
 from serve_app.errors import StageFailedError
 from serve_app.messages import DenoiseParams, EncodedImage, Latents, PromptEmbeds
 from serve_app.model_facts import read_model_facts
+from serve_app.routing.report import Report
 from serve_app.scaling.reports import EngineWork
 from serve_app.spent import Spent
 from serve_app.stages.device import place
@@ -42,8 +45,8 @@ class Denoiser:
             else self._transformer.in_8_bits(model.directory, model.go_fast)
         )
         transformers = Transformers(are_compiled=model.torch_compile)
-        text_length = read_model_facts(model.directory).max_sequence_length
-        transformers.warm_up([self._transformer, self._fast], text_length)
+        facts = read_model_facts(model.directory)
+        transformers.warm_up([self._transformer, self._fast], facts.max_sequence_length)
         self._engine = Engine(self._transformer, engine, transformers)
         self._adapters = AdapterStore(
             model.loras, self._transformer, model.lora_memory_bytes, model.max_loaded_loras
@@ -53,6 +56,10 @@ class Denoiser:
         self._metrics = EngineMetrics()
         self._clock = StageClock()
         self._suspects = asyncio.Lock()
+        self._report_numbers = count()
+        self._flops_per_pixel = FluxGeometry.of(
+            self._transformer.transformer.config
+        ).flops_per_pixel(facts.canvas_multiple, facts.max_sequence_length)
 
     async def denoise(
         self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None
@@ -159,6 +166,12 @@ class Denoiser:
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Tell Serve's autoscaler how much work there is, and how fast it is done."""
         return EngineWork.of(self._engine.stats()).numbers()
+
+    def record_routing_stats(self) -> dict[str, float]:
+        """Tell who sends pictures how long one would wait here."""
+        stats = self._engine.stats()
+        s_per_pixel_step = stats.s_per_flop * self._flops_per_pixel
+        return Report(next(self._report_numbers), stats.left_s, s_per_pixel_step).numbers()
 
     def check_health(self) -> None:
         """Tell Serve whether the engine can still denoise, and Prometheus how it stands."""

@@ -43,6 +43,16 @@ class FluxGeometry:
             guidance_embeds=config["guidance_embeds"],
         )
 
+    def flops_per_pixel(self, canvas_multiple: int, text_seq_len: int) -> float:
+        """Return the operations of a step for each pixel of a picture of 1024x1024.
+
+        Args:
+            canvas_multiple: Pixels per token on each side.
+            text_seq_len: Of its prompt.
+        """
+        num_pixels = 1024**2
+        return self.step_flops(num_pixels // canvas_multiple**2, text_seq_len) / num_pixels
+
     def step_flops(self, image_seq_len: int, text_seq_len: int) -> float:
         """Return the operations of one forward for one picture; a multiply-add is two."""
         dim, tokens = self.inner_dim, image_seq_len + text_seq_len

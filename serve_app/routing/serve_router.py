@@ -1,0 +1,71 @@
+"""What Serve calls: a request goes to the denoiser that would end it first.
+
+A config file names it in a `request_router_config`. It decides for one handle: what the
+other ingresses send it learns from the replicas' next reports.
+"""
+
+import logging
+import time
+
+from ray.serve._private.request_router.pow_2_router import PowerOfTwoChoicesRequestRouter
+from ray.serve.request_router import PendingRequest, ReplicaID, RunningReplica
+
+from serve_app.messages import DenoiseParams
+from serve_app.routing.report import Report
+from serve_app.routing.standings import Standings
+
+logger = logging.getLogger(__name__)
+
+STALE_AFTER_S = 5.0
+
+
+class WorkRouter(PowerOfTwoChoicesRequestRouter):  # type: ignore[misc]  # Ray's is not typed
+    """Serve's own router, and its choice wherever the work is not known.
+
+    That one takes requests in their order, whoever they are matched with: without it several calls
+    of one request would wait for each other (Ray 2.60).
+    """
+
+    def initialize_state(self, stale_after_s: float = STALE_AFTER_S) -> None:
+        """Take the `request_router_kwargs`.
+
+        Args:
+            stale_after_s: Seconds after which a denoiser's report says nothing any more.
+        """
+        self._standings = Standings(stale_after_s)
+
+    async def choose_replicas(
+        self,
+        candidate_replicas: list[RunningReplica],
+        pending_request: PendingRequest | None = None,
+    ) -> list[list[RunningReplica]]:
+        """Return the replicas, each a rank of its own, or Serve's own choice."""
+        by_name = {replica.replica_id.unique_id: replica for replica in candidate_replicas}
+        now = time.monotonic()
+        for name, replica in by_name.items():
+            self._standings.note(name, Report.read(replica.routing_stats), now)
+        order = self._standings.order(list(by_name), now)
+        if order is None:
+            chosen: list[list[RunningReplica]] = await super().choose_replicas(
+                candidate_replicas, pending_request
+            )
+            return chosen
+        if pending_request is not None:
+            # All of them were tried when these are: there are no others to try at once.
+            pending_request.routing_context.should_backoff = True
+        return [[by_name[name]] for name in order]
+
+    def on_request_routed(
+        self, pending_request: PendingRequest, replica_id: ReplicaID, result: object
+    ) -> None:
+        """Count what a replica was sent."""
+        self._standings.sent(replica_id.unique_id, pixel_steps(pending_request))
+
+
+def pixel_steps(request: PendingRequest) -> float:
+    """Return a request's pixels times its steps; 0 for one that denoises nothing."""
+    params = next((one for one in request.args if isinstance(one, DenoiseParams)), None)
+    if params is None:
+        return 0.0
+    num_steps = params.num_inference_steps * params.strength
+    return params.canvas.width * params.canvas.height * num_steps

@@ -1,0 +1,80 @@
+"""Serve's router with our choice in it, without a cluster."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray.serve._private.common import (
+    DeploymentHandleSource,
+    DeploymentID,
+    ReplicaID,
+    RequestMetadata,
+)
+from ray.serve.request_router import PendingRequest
+
+from serve_app.messages import DenoiseParams, Size
+from serve_app.routing.report import Report
+from serve_app.routing.serve_router import WorkRouter, pixel_steps
+
+DENOISER = DeploymentID("Denoiser", "krea-serve")
+
+
+class Replica:
+    """As much of a running replica as a router that asks nobody looks at."""
+
+    def __init__(self, name: str, left_s: float | None) -> None:
+        self.replica_id = ReplicaID(name, DENOISER)
+        self.node_id, self.availability_zone = "node", None
+        self.max_ongoing_requests, self.multiplexed_model_ids = 64, set[str]()
+        report = None if left_s is None else Report(1, left_s, 1e-6)
+        self.routing_stats = {} if report is None else report.numbers()
+
+
+def pending(steps: int = 10) -> PendingRequest:
+    params = DenoiseParams("req_1", 0, Size(1000, 500), 1, steps, 4.5)
+    metadata = RequestMetadata(request_id="r", internal_request_id="i")
+    return PendingRequest(["embeds", params], {}, metadata)
+
+
+def router_of(*replicas: Replica) -> WorkRouter:
+    router = WorkRouter(deployment_id=DENOISER, handle_source=DeploymentHandleSource.REPLICA)
+    router.initialize_state()
+    router._replicas = {replica.replica_id: replica for replica in replicas}
+    router._replica_id_set = set(router._replicas)
+    return router
+
+
+async def choice(router: WorkRouter, *replicas: Replica) -> list[list[str]]:
+    request = pending()
+    ranks: Any = await router.choose_replicas(list(replicas), request)
+    return [[replica.replica_id.unique_id for replica in rank] for rank in ranks]
+
+
+async def test_it_ranks_by_work() -> None:
+    replicas = [Replica("a", 7.0), Replica("b", 2.0), Replica("c", 4.0)]
+    router = router_of(*replicas)
+    assert await choice(router, *replicas) == [["b"], ["c"], ["a"]]
+    for _ in range(5):
+        router.on_request_routed(pending(), replicas[1].replica_id, None)
+    assert await choice(router, *replicas) == [["c"], ["a"], ["b"]]
+
+
+async def test_where_work_is_not_known_serve_chooses_two() -> None:
+    replicas = [Replica("a", 7.0), Replica("b", None), Replica("c", 4.0)]
+    (rank,) = await choice(router_of(*replicas), *replicas)
+    assert len(rank) == 2
+
+
+async def test_no_replica_is_no_choice() -> None:
+    assert await choice(router_of()) == []
+
+
+@pytest.mark.parametrize(("args", "expected"), [((), 0), (("x", 3), 0)])
+async def test_what_denoises_nothing_is_no_work(args: tuple[object, ...], expected: float) -> None:
+    assert pixel_steps(SimpleNamespace(args=args)) == expected
+
+
+async def test_work_is_pixels_times_the_steps_that_are_run() -> None:
+    assert pixel_steps(pending(steps=4)) == 1000 * 500 * 4
+    await asyncio.sleep(0)
