@@ -16,10 +16,10 @@ from serve_app.tiny_flux.vocabulary import MAX_TEXT_TOKENS
 # Canvases that come up more often than the rest of their group.
 FAVOURED = {
     (512, 512): 24.0,
-    (1024, 1024): 12.0,
-    (1408, 768): 16.0,
-    (768, 1408): 16.0,
-    (1600, 704): 14.0,
+    (1024, 1024): 8.0,
+    (1408, 768): 18.0,
+    (768, 1408): 24.0,
+    (1600, 704): 16.0,
 }
 # Those whose straight edges the judge finds ragged first.
 FAVOURED_SHAPES = {"square": 1.5, "cross": 1.5}

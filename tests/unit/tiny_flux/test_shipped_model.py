@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
 from diffusers import FluxPipeline
 
 from serve_app.config import EMBEDDED_MODEL_DIR
@@ -45,7 +44,6 @@ def test_every_served_shape_was_evaluated() -> None:
     assert set(RECORD["right"]) == {f"{width}x{height}" for width, height in SIZES}
 
 
-@pytest.mark.xfail(reason="needs more training: see serve_app/tiny_flux/README.md", strict=True)
 def test_it_reaches_the_aim_at_every_size() -> None:
     short = {
         (size, name): right[name]
