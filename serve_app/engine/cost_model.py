@@ -97,6 +97,11 @@ class CostModel:
         # Decayed sums of the weighted fit: 1, x, y, xx, xy with x = flops, y = seconds.
         self._sums = [0.0] * 5
 
+    @property
+    def is_taught(self) -> bool:
+        """Whether it knows any step, and does not only guess."""
+        return self._num_observed > 0
+
     def batch_s(self, works: Iterable[Work]) -> float:
         """Return the seconds of one step that these share."""
         return self.overhead_s + self.s_per_flop * sum(work.step_flops for work in works)

@@ -29,7 +29,8 @@ from serve_app.stages.transformer import TransformerStage
 
 logger = logging.getLogger(__name__)
 
-# Until the first step was measured: a slow machine, so that nothing is expected too early.
+# Until the first step was measured, which is at the start unless the token budget is given: a slow
+# machine, so that nothing is expected too early. Nothing is refused or scaled by it.
 FIRST_S_PER_FLOP = 1e-11
 
 # Jobs whose step failed although each ran it alone: then it is the device, and not the jobs.
@@ -127,7 +128,7 @@ class Engine:
                 step_error=self.cost_model.error,
                 token_budget=self._scheduler.rules.token_budget,
                 overhead_s=self.cost_model.overhead_s,
-                s_per_flop=self.cost_model.s_per_flop,
+                s_per_flop=self.cost_model.s_per_flop if self.cost_model.is_taught else 0.0,
                 num_recompiles=self._transformers.num_recompiles,
             )
 
@@ -182,7 +183,8 @@ class Engine:
         if job.must_end_unix_s is not None:
             left_s = job.must_end_unix_s - time.time() - self._config.delivery_s
             job.deadline_at = min(job.deadline_at, now + left_s)
-            check_in_time(solo_s, self._scheduler.ahead_s(job, now), left_s)
+            if self.cost_model.is_taught:
+                check_in_time(solo_s, self._scheduler.ahead_s(job, now), left_s)
         self._scheduler.add(job)
 
     def _step_cache(self, job: Job) -> StepCache | None:

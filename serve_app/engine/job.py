@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -26,6 +26,23 @@ from serve_app.stages.transformer import TransformerStage
 
 OnStep = Callable[[int, int], None]
 OnPreview = Callable[[torch.Tensor], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a picture stands between two steps, to go back to; a step changes no tensor in place.
+
+    Attributes:
+        num_steps_done: Of its steps.
+        latents: (1, image_seq_len, 4 * latent_channels).
+        preview: That nobody has taken yet.
+        step_cache: A copy.
+    """
+
+    num_steps_done: int
+    latents: torch.Tensor
+    preview: torch.Tensor | None
+    step_cache: StepCache | None
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -80,6 +97,17 @@ class Job(Work):
     def wants_preview(self) -> bool:
         """Whether somebody wants to see where it stands after the step it is in."""
         return self.on_preview is not None and self.num_steps_done + 1 in self.preview_steps
+
+    @property
+    def standing(self) -> Standing:
+        """Where it stands; the step cache is a copy of its own."""
+        cache = None if self.step_cache is None else replace(self.step_cache)
+        return Standing(self.num_steps_done, self.latents, self.preview, cache)
+
+    def go_back(self, standing: Standing) -> None:
+        """Stand where it stood before a step that failed."""
+        self.num_steps_done, self.latents = standing.num_steps_done, standing.latents
+        self.preview, self.step_cache = standing.preview, standing.step_cache
 
     def begin_again(self) -> None:
         """Go back to the first step, for a run that shares no batch; no preview comes twice."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from serve_app.diffusion.euler import euler_step
-from serve_app.engine.job import Job
+from serve_app.engine.job import Job, Standing
 from serve_app.engine.packed import PackedInputs
 from serve_app.engine.step_cache import predict
 from serve_app.engine.transformers import Transformers
@@ -24,17 +24,22 @@ class Runner:
         Returns:
             The floating-point operations that were computed.
         """
-        num_skipped = [_num_skipped(job) for job in jobs]
+        before = [job.standing for job in jobs]
+        try:
+            self._advance(jobs)
+        except BaseException:
+            for job, standing in zip(jobs, before, strict=True):
+                job.go_back(standing)
+            raise
+        return sum(map(_flops_since, jobs, before))
+
+    def _advance(self, jobs: Sequence[Job]) -> None:
         for job, noise_pred in self._noise_preds(jobs):
             _advance(job, noise_pred)
         device = jobs[0].transformer.device
         if device.type != "cpu":
             # Else steps would queue up on the device: out of reach, and not to be timed.
             torch.accelerator.synchronize(device)
-        return sum(
-            job.step_flops * (1.0 if _num_skipped(job) == before else _first_block_share(job))
-            for job, before in zip(jobs, num_skipped, strict=True)
-        )
 
     def _noise_preds(self, jobs: Sequence[Job]) -> list[tuple[Job, torch.Tensor]]:
         """Return what the transformers say of the jobs' latents; each runs once."""
@@ -70,13 +75,17 @@ def _noise_pred(job: Job) -> torch.Tensor:
     )
 
 
-def _first_block_share(job: Job) -> float:
+def _flops_since(job: Job, before: Standing) -> float:
+    """Return the operations of a job's last step: all of them or, skipped, its first block's."""
+    is_skipped = (
+        job.step_cache is not None
+        and before.step_cache is not None
+        and job.step_cache.num_skipped > before.step_cache.num_skipped
+    )
+    if not is_skipped:
+        return job.step_flops
     config = job.transformer.transformer.config
-    return float(1 / (config["num_layers"] + config["num_single_layers"]))
-
-
-def _num_skipped(job: Job) -> int:
-    return 0 if job.step_cache is None else job.step_cache.num_skipped
+    return job.step_flops / float(config["num_layers"] + config["num_single_layers"])
 
 
 def _packed_inputs(jobs: Sequence[Job]) -> PackedInputs:

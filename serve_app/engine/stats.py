@@ -16,7 +16,7 @@ class EngineStats:
         token_budget: Of a step.
         num_recompiles: Graphs that were compiled in service, while pictures waited.
         overhead_s: Predicted seconds of a step, whatever is in it.
-        s_per_flop: Predicted seconds of each operation in it.
+        s_per_flop: Predicted seconds of each operation in it; 0: no step was measured yet.
     """
 
     num_jobs: int

@@ -16,6 +16,15 @@ MakeJob = Callable[..., Job]
 SMALL = Size(32, 48)
 
 
+@pytest.fixture(autouse=True)
+def _threads_count_alike() -> None:
+    """Let an engine's thread share its work as this one does: the rounding depends on it.
+
+    Another test may have set it in a thread, which changes what new ones take, and not this one.
+    """
+    torch.set_num_threads(torch.get_num_threads())
+
+
 @pytest.fixture(scope="session")
 def transformer(flux_directory: Path) -> TransformerStage:
     return TransformerStage.load(flux_directory, torch.float32, torch.device("cpu"))

@@ -200,6 +200,16 @@ def timed_job(make_job: MakeJob, left_s: float, num_steps: int = 4) -> Job:
     return job
 
 
+def test_nothing_is_refused_by_a_guess(transformer: TransformerStage, make_job: MakeJob) -> None:
+    engine = Engine(transformer, EngineConfig(token_budget=1))
+    assert engine.stats().s_per_flop == 0
+    large = timed_job(make_job, left_s=60, num_steps=2)
+    large.step_flops = 7.4e13  # of FLUX.1 at 1024x1024
+    assert engine.submit(large).result(PATIENCE_S).isfinite().all()
+    assert engine.stats().s_per_flop > 0
+    engine.close()
+
+
 def test_what_cannot_end_in_time_is_refused_at_once(
     transformer: TransformerStage, make_job: MakeJob
 ) -> None:
