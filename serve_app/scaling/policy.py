@@ -35,14 +35,18 @@ def plan(
     load: ApplicationLoad, memory: Memory, rules: ScalingConfig
 ) -> tuple[dict[str, int], Memory]:
     """Return the replicas of each deployment, by name, and what the next decision must know."""
-    denoiser = load.denoiser
-    wanted = {DENOISER: bounded(denoisers_wanted(denoiser, rules), denoiser)}
-    holds = {DENOISER: _held(DENOISER, wanted[DENOISER], load, memory, rules)}
-    targets = {DENOISER: bounded(holds[DENOISER].greatest, denoiser)}
+    holds: dict[str, Hold] = {}
+    targets: dict[str, int] = {}
+
+    def decide(name: str, wanted: int, stands: DenoiserLoad | StageLoad) -> None:
+        before = memory.holds.get(name)
+        number = bounded(wanted, stands)
+        holds[name] = _hold(before, number, stands.target, load.now, rules)
+        targets[name] = bounded(holds[name].greatest, stands)
+
+    decide(DENOISER, denoisers_wanted(load.denoiser, rules), load.denoiser)
     for stage in load.stages:
-        number = bounded(stage_wanted(stage, targets[DENOISER], rules), stage)
-        holds[stage.name] = _held(stage.name, number, load, memory, rules)
-        targets[stage.name] = bounded(holds[stage.name].greatest, stage)
+        decide(stage.name, stage_wanted(stage, targets[DENOISER], rules), stage)
     return targets, Memory(holds)
 
 
@@ -79,12 +83,11 @@ def bounded(number: int, load: DenoiserLoad | StageLoad) -> int:
     return max(load.least, min(load.most, number))
 
 
-def _held(
-    name: str, wanted: int, load: ApplicationLoad, memory: Memory, rules: ScalingConfig
-) -> Hold:
-    before = memory.holds.get(name, Hold())
-    hold_s = rules.hold_s if wanted > 0 else max(rules.hold_s, rules.hold_last_s)
-    return before.after(load.now, wanted, hold_s)
+def _hold(before: Hold | None, wanted: int, target: int, now: float, rules: ScalingConfig) -> Hold:
+    if before is None:
+        # Serve's controller may be new, and not one replica heard yet: what there is was wanted.
+        before = Hold(((now, target),))
+    return before.after(now, wanted, rules.hold_s, rules.hold_last_s)
 
 
 def _whole(number: float) -> int:

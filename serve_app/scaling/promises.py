@@ -43,6 +43,10 @@ class Promises:
         finally:
             del self._held[number]
 
+    def __len__(self) -> int:
+        """Return the number of requests, those with nothing to denoise among them."""
+        return len(self._held)
+
     def total(self, now: float) -> PromisedWork:
         """Return all of it, as it stands now on the same clock."""
         held = self._held.values()

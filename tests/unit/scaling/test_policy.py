@@ -148,6 +148,14 @@ def test_steady_noise_does_not_flap(
     assert most <= MOST_CHANGES_PER_MINUTE
 
 
+def test_what_there_is_when_it_begins_is_held() -> None:
+    """As after the death of Serve's controller, when no replica has reported to the new one."""
+    unheard = [denoiser(0, target=7), denoiser(0, target=7), denoiser(65, target=7)]
+    assert denoisers([application(0.1 * n, each) for n, each in enumerate(unheard)]) == [7, 7, 7]
+    idle = [application(now, denoiser(0, target=7)) for now in (0, 59, 61, 299, 301)]
+    assert denoisers(idle) == [7, 7, 1, 1, 0]
+
+
 def test_without_a_hold_the_same_noise_does_flap() -> None:
     rng = random.Random(1)
     hasty = RULES.model_copy(update={"hold_s": 0.01, "hold_last_s": 0.01})

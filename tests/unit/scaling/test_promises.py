@@ -48,6 +48,12 @@ def test_a_request_counts_while_it_is_held(promises: Promises) -> None:
     assert (total.num_pictures, total.num_steps, total.flops) == (0, 0, 0)
 
 
+def test_a_request_without_steps_is_one_too(promises: Promises) -> None:
+    with promises.held(params(strength=0), 0):
+        assert len(promises) == 1
+    assert len(promises) == 0
+
+
 def test_one_that_fails_counts_no_longer(promises: Promises) -> None:
     with pytest.raises(RuntimeError), promises.held(params(), 0):
         raise RuntimeError
