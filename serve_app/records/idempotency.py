@@ -126,17 +126,17 @@ class Idempotency:
             await asyncio.wait([renewal])
             await self._release(claim)
 
-    async def finish(self, claim: Claim, answer: StoredAnswer) -> None:
-        """Keep an answer for whoever repeats the request, if it is a success.
+    async def finish(self, claim: Claim, answer: StoredAnswer) -> bool:
+        """Keep an answer for whoever repeats the request, if it is a success; return whether it is.
 
         An answer that the database does not take, or that is too long, is not kept; it is as good
         for its own client.
         """
         if not 200 <= answer.status_code < 300:
-            return
+            return False
         if len(answer.body) > MAX_BODY_BYTES:
             logger.warning("the answer of %s is too long to be repeated", answer.request_id)
-            return
+            return False
         values = {
             "held_until_ms": self._in_ms(TTL_S),
             "status_code": answer.status_code,
@@ -145,9 +145,10 @@ class Idempotency:
         }
         if not await self._update(claim, values):
             logger.error("the answer of %s was not kept to be repeated", answer.request_id)
-            return
+            return False
         with suppress(OverloadedError):
             await self._database.change(_without_room(claim.request.caller))
+        return True
 
     async def _find(self, request: KeyedRequest) -> RowMapping | None:
         is_held = idempotency.c.held_until_ms > self._in_ms(0)

@@ -52,6 +52,8 @@ class Recording:
         status_code: Of the answer, once it has begun.
         error: Why it failed.
         cost_micros: Of the pictures that were made, in millionths of a US dollar.
+        is_payable: Whether they may be charged: while an `Idempotency-Key` is free again if the
+            request ends now, they may not, for its next request would be charged too.
         images: Those that can be downloaded.
         is_wanted: Whether it is a request at all: a dry run and a repetition are none.
         is_finished: Whether the outcome is on its way.
@@ -71,6 +73,7 @@ class Recording:
     status_code: int | None = None
     error: RequestError | None = None
     cost_micros: int = 0
+    is_payable: bool = True
     images: tuple[KeptImage, ...] = ()
     is_wanted: bool = True
     is_finished: bool = False
@@ -94,7 +97,7 @@ class Recording:
         return self.admission
 
     def made(self, images: tuple[WrittenImage, ...], cost_micros: int, expires_at_ms: int) -> None:
-        """Note what was made: it is paid for whether or not the client still wants it."""
+        """Note what was made: it is paid for even if the client leaves, unless an error follows."""
         self.cost_micros = cost_micros
         self.images = tuple(
             KeptImage(image.object_name, image.size_bytes, expires_at_ms)
@@ -115,7 +118,7 @@ class Recording:
         return Outcome(
             status=self._status(is_complete),
             duration_ms=int(time.time() * 1000) - self.created_at_ms,
-            cost_micros=self.cost_micros,
+            cost_micros=self.cost_micros if error is None and self.is_payable else 0,
             response_size_bytes=self.response_size_bytes if is_complete else None,
             error_code=None if error is None else error.code,
             error_message=None if is_private or error is None else error.message,

@@ -1,8 +1,10 @@
 """`Idempotency-Key`: a request that is sent again is answered again, and not done again."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -92,7 +94,10 @@ async def answer_once(
 
 
 class KeptResponse(Response):
-    """An answer that is made while its key is held, and kept before its last byte is sent."""
+    """An answer that is made while its key is held, and kept before its last byte is sent.
+
+    It is charged if it was kept. Else the key is free again, and who repeats the request pays then.
+    """
 
     def __init__(
         self, request: Request, idempotency: Idempotency, claim: Claim, answer: Answer
@@ -115,20 +120,34 @@ class KeptResponse(Response):
             else:
                 chunks.append(message.get("body", b""))
                 if not message.get("more_body", False):
-                    await self._keep(status_code, headers, b"".join(chunks))
+                    await _to_the_end(self._keep(status_code, headers, b"".join(chunks)))
             await send(message)
 
+        recording_of(self._request).is_payable = False
         async with self._idempotency.held(self._claim):
             response = await self._answer()
             await response(scope, receive, keep_and_send)
 
     async def _keep(self, status_code: int, headers: Headers, body: bytes) -> None:
+        recording = recording_of(self._request)
         # A stream says 200 before it fails.
-        if recording_of(self._request).error is not None:
+        if recording.error is not None:
             return
         kept = tuple((name, headers[name]) for name in KEPT_HEADERS if name in headers)
         stored = StoredAnswer(request_id_of(self._request), status_code, kept, body)
-        await self._idempotency.finish(self._claim, stored)
+        recording.is_payable = await self._idempotency.finish(self._claim, stored)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do some work whether or not its caller is cancelled, who then leaves after it."""
+    doing = asyncio.create_task(work)
+    # A stream is sent within a task group of anyio, which cancels again and again.
+    with anyio.CancelScope(shield=True):
+        try:
+            await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.wait([doing])
+            raise
 
 
 def _replayed(request: Request, stored: StoredAnswer) -> Response:

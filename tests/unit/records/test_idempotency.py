@@ -74,7 +74,7 @@ async def test_a_key_belongs_to_one_body(kept: Idempotency) -> None:
     claim = await claimed(kept)
     async with kept.held(claim):
         assert await kept.begin(other) == Mismatch()
-        await kept.finish(claim, ANSWER)
+        assert await kept.finish(claim, ANSWER)
     assert await kept.begin(other) == Mismatch()
     assert await kept.begin(REPEATED) == ANSWER
 
@@ -201,7 +201,7 @@ async def test_a_dead_owner_is_succeeded_after_its_lease(kept: Idempotency, cloc
     await do(kept, REPEATED, replace(ANSWER, request_id="req_2"))
     # It was only slow: its answer is too late to be the one that is kept.
     async with kept.held(dead):
-        await kept.finish(dead, ANSWER)
+        assert not await kept.finish(dead, ANSWER)
     assert await kept.begin(REQUEST) == replace(ANSWER, request_id="req_2")
 
 
@@ -261,7 +261,7 @@ async def test_a_database_that_goes_away_meanwhile_does_not_spoil_the_answer(
     claim = await claimed(kept)
     async with outage():
         async with kept.held(claim):
-            await kept.finish(claim, ANSWER)
+            assert not await kept.finish(claim, ANSWER)
         assert "was not kept" in caplog.text
         assert logging.ERROR in {record.levelno for record in caplog.records}
     clock.now_s += LEASE_S

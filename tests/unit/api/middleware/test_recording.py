@@ -9,6 +9,7 @@ import pytest
 
 from serve_app.api.answers import events
 from serve_app.errors import OverloadedError, StageFailedError
+from serve_app.storage.store import ImageStore
 from tests.unit.api.conftest import MakeClient
 from tests.unit.api.drawing import Drawing
 
@@ -108,6 +109,25 @@ async def test_a_failed_request_costs_nothing(
     assert "secret" not in str(entry)
 
 
+async def test_a_picture_whose_url_cannot_be_made_costs_nothing(
+    client: httpx.AsyncClient, drawing: Drawing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise OverloadedError
+
+    with monkeypatch.context() as without_credentials:
+        without_credentials.setattr(ImageStore, "url", refuse)
+        for _ in range(2):
+            assert (await client.post(PATH, json=BODY)).status_code == 503
+    assert (await client.post(PATH, json=BODY)).status_code == 200
+    assert [(entry["status"], entry["cost"]) for entry in await history(client)] == [
+        ("completed", 0.025),
+        ("upstream_failure", 0),
+        ("upstream_failure", 0),
+    ]
+    assert len(drawing.asked) == 3
+
+
 async def test_a_stream_that_ends_is_a_finished_request(client: httpx.AsyncClient) -> None:
     answer = await client.post(PATH, json=BODY | {"stream": True, "partial_images": 2})
     entry = await newest(client)
@@ -168,3 +188,4 @@ async def test_an_event_that_cannot_be_made_is_a_failure(
     assert answer.text.startswith("event: error")
     entry = await newest(client)
     assert (entry["status"], entry["error_code"]) == ("upstream_failure", "INTERNAL_ERROR")
+    assert entry["cost"] == 0

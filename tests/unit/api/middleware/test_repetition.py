@@ -1,12 +1,17 @@
 """A request that is sent again with its `Idempotency-Key` is done once."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
+from starlette.concurrency import run_in_threadpool
 
+from serve_app.api.routes import images
 from serve_app.errors import OverloadedError
+from serve_app.records import idempotency
+from serve_app.records.idempotency import Idempotency
 from tests.unit.api.conftest import MakeClient
 from tests.unit.api.drawing import Drawing
 from tests.unit.api.image_samples import noise, saved
@@ -152,3 +157,91 @@ async def test_waiting_has_an_end(make_client: MakeClient, drawing: Drawing) -> 
         await asyncio.wait([asking])
     assert (late.status_code, late.json()["error"]["code"]) == (504, "TIMEOUT")
     assert late.headers["x-should-retry"] == "false"
+
+
+async def bills(client: httpx.AsyncClient) -> list[tuple[str, float]]:
+    """Return the status and the cost of each request in the history, the newest first."""
+    entries = (await client.get("/v1/requests")).json()["data"]
+    return [(entry["status"], entry["cost"]) for entry in entries]
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_one_key_is_one_bill(client: httpx.AsyncClient, is_streamed: bool) -> None:
+    for _ in range(2):
+        await client.post(PATH, json=BODY | {"stream": is_streamed}, headers=KEY)
+    assert await bills(client) == [("completed", 0.025)]
+
+
+async def test_a_client_that_leaves_before_its_answer_is_kept_does_not_pay(
+    client: httpx.AsyncClient, drawing: Drawing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_made = asyncio.Event()
+
+    async def hold(*_: object) -> None:
+        is_made.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as held_up:
+        held_up.setattr(images, "run_in_threadpool", at_the_answer(hold))
+        asking = asyncio.create_task(client.post(PATH, json=BODY, headers=KEY))
+        await is_made.wait()
+        asking.cancel()
+        await asyncio.wait([asking])
+    assert (await client.post(PATH, json=BODY, headers=KEY)).status_code == 200
+    assert len(drawing.asked) == 2
+    assert await bills(client) == [("completed", 0.025), ("cancelled", 0)]
+
+
+def at_the_answer(hold: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[Any]]:
+    """Return a `run_in_threadpool` that holds up the making of an answer."""
+
+    async def run(work: Callable[..., Any], *arguments: Any) -> Any:
+        if work is images._images_answer:
+            await hold()
+        return await run_in_threadpool(work, *arguments)
+
+    return run
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_a_client_that_leaves_while_its_answer_is_kept_pays_once(
+    client: httpx.AsyncClient,
+    drawing: Drawing,
+    monkeypatch: pytest.MonkeyPatch,
+    is_streamed: bool,
+) -> None:
+    body = BODY | {"stream": is_streamed}
+    is_keeping, may_keep = asyncio.Event(), asyncio.Event()
+    finish = Idempotency.finish
+
+    async def finish_late(*arguments: Any) -> bool:
+        is_keeping.set()
+        await may_keep.wait()
+        return await finish(*arguments)
+
+    with monkeypatch.context() as held_up:
+        held_up.setattr(Idempotency, "finish", finish_late)
+        asking = asyncio.create_task(client.post(PATH, json=body, headers=KEY))
+        await is_keeping.wait()
+        asking.cancel()
+        await asyncio.sleep(0.05)
+        may_keep.set()
+        await asyncio.wait([asking])
+    assert asking.cancelled()
+    again = await client.post(PATH, json=body, headers=KEY)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert len(drawing.asked) == 1
+    assert [cost for _, cost in await bills(client)] == [0.025]
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_an_answer_that_was_not_kept_is_not_charged(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, is_streamed: bool
+) -> None:
+    body = BODY | {"stream": is_streamed}
+    with monkeypatch.context() as too_long:
+        too_long.setattr(idempotency, "MAX_BODY_BYTES", 10)
+        assert (await client.post(PATH, json=body, headers=KEY)).status_code == 200
+    again = await client.post(PATH, json=body, headers=KEY)
+    assert "idempotent-replayed" not in again.headers
+    assert await bills(client) == [("completed", 0.025), ("completed", 0)]
