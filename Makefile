@@ -12,7 +12,7 @@ CODE  := serve_app tests cluster benchmarks
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test chaos check lint types layers manifests reference bench-scheduler bench-engine bench-dag bench-autoscale format render docs constraints clean
+.PHONY: help install serve test test-unit test-ray chaos check lint types layers manifests reference bench-scheduler bench-engine bench-dag bench-autoscale format render docs constraints clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,14 @@ $(STAMP): pyproject.toml constraints.txt
 serve: $(STAMP)  ## serve CONFIG on PORT (configs/tiny.yaml on 8000)
 	@exec $(BIN)/krea-serve serve --config $(CONFIG) --port $(PORT)
 
-test: $(STAMP)  ## run the whole test suite, of the fault tests the short ones
-	$(BIN)/pytest -m "not chaos or short" $(ARGS)
+test: test-unit test-ray  ## run the whole test suite, of the fault tests the short ones
+
+test-unit: $(STAMP)  ## the part of it that needs no Ray, on all cores
+	$(BIN)/pytest tests/unit -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+
+# One by one, and with the cores for themselves: they are many processes each.
+test-ray: $(STAMP)  ## the part of it that runs Ray
+	$(BIN)/pytest tests/integration tests/e2e tests/chaos -m "not chaos or short" $(ARGS)
 
 chaos: $(STAMP)  ## run all fault tests, on a Ray of three nodes, for half an hour
 	$(BIN)/pytest tests/chaos $(ARGS)

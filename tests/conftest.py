@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from serve_app.config import ModelConfig
+
 TESTS = Path(__file__).parent
 FOLDERS = ("unit", "integration", "e2e", "chaos")
+
+# Of a test's properties, those that the summary shows.
+FIGURES = "figures"
+
+# Sums of floats depend on the number of threads: a replica is told it, and tests add up beside it.
+os.environ["OMP_NUM_THREADS"] = str(ModelConfig().num_threads)
 
 PERSONAL_SETTINGS = (
     "HF_TOKEN",
@@ -44,3 +52,18 @@ def _clean_environment() -> Iterator[None]:
         environment.setenv("HF_HUB_OFFLINE", "1")
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the faults cost."""
+    lines = [
+        value
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, value in report.user_properties
+        if name == FIGURES
+    ]
+    if lines:
+        terminalreporter.section("what the faults cost")
+        for line in lines:
+            terminalreporter.write_line(line)
