@@ -18,6 +18,9 @@ from typing import Any
 
 import yaml
 
+from serve_app.config import PROXY_CALLBACK
+from serve_app.deployments import proxy_pages
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "krea-8gpu.yaml"
 RAYSERVICE = ROOT / "cluster" / "rayservice.yaml"
@@ -120,10 +123,11 @@ def demand(config: Yaml, group: str, resource: str, bound: str) -> float:
 
 def environment(group: str) -> list[Yaml]:
     """Return the environment of a pool's containers; the key goes where the ingress runs."""
+    pages = {"name": PROXY_CALLBACK, "value": proxy_pages.IMPORT_PATH}
     if group != "cpu":
-        return []
+        return [pages]
     secret = {"name": "krea-serve", "key": "api-key"}
-    return [{"name": "KREA_SERVE_API_KEY", "valueFrom": {"secretKeyRef": secret}}]
+    return [pages, {"name": "KREA_SERVE_API_KEY", "valueFrom": {"secretKeyRef": secret}}]
 
 
 def volumes(config: Yaml) -> dict[str, tuple[Yaml, Yaml]]:

@@ -20,6 +20,9 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 BUCKET_URL = r"^(s3|gs|az)://[^/?#]+(/[^?#]*)?$"
 MAX_PRESIGNED_S = 7 * 24 * 3600  # S3 and GCS refuse to serve longer
 
+# Names, as `module:function`, what Serve's proxies call when they start (Ray 2.60).
+PROXY_CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+
 
 class Config(BaseModel):
     """Frozen, and a key that it does not know is an error."""
@@ -71,7 +74,8 @@ class EngineConfig(Config):
     Attributes:
         policy: `deadline` starts what is due first and can still make it, `srpt` what is done
             first, `fcfs` what came first; within a class of priority, tenants taking turns.
-        token_budget: Tokens of pictures and prompts in one step; None: measured at the start.
+        token_budget: Tokens of pictures and prompts in one step; None: measured at the start. Where
+            it is given nothing is measured then, and the first steps tell how long pictures take.
         slo_factor: A picture is due after this many times the seconds it would take alone, or at
             its request's deadline, whichever is earlier.
         delivery_s: Seconds of a request's time that are kept for what follows the denoiser.
@@ -134,20 +138,23 @@ class ApiConfig(Config):
 
     Attributes:
         deadline_s: A request not finished by then is answered 504 and cancelled.
+        body_timeout_s: Until all of a request must have been received; it is refused with 400 then.
         max_body_bytes: Of a request, files and data URIs included.
         max_file_bytes: Of one input image.
         allow_image_urls: Whether input images may be fetched from the public internet.
         allow_unchecked_images: Whether a client may switch the safety checker off.
         max_side_px: Of a delivered picture.
         max_images: `n` of one request.
-        max_pending_requests: For pictures, that one ingress works on at a time; others are refused
-            with 503. Serve's `max_ongoing_requests` of the Ingress should be higher, for what it
-            refuses has no JSON.
+        max_pending_requests: For pictures, that one ingress works on at a time, or fewer where so
+            many could not be answered by `deadline_s`; others are refused with 503. Serve's
+            `max_ongoing_requests` of the Ingress should be more than twice as high: as many again
+            may be read at the same time, and Serve's refusal does not say for how long.
         price_usd: Of one picture, for `metadata.cost`.
         public_base_url: Start of every picture's URL; by default, as the client's request says.
     """
 
     deadline_s: PositiveSeconds = 240
+    body_timeout_s: PositiveSeconds = 300  # 50 MB at 1.4 Mbit/s
     max_body_bytes: Annotated[int, Field(gt=0)] = 140 * 10**6
     max_file_bytes: Annotated[int, Field(gt=0)] = 50 * 10**6
     allow_image_urls: bool = True
@@ -230,6 +237,18 @@ class LiveIngressConfig(Config):
     log_level: LogLevel | None = None
 
 
+class LiveLimiterConfig(Config):
+    """`user_config` of the Limiter: applied while it decides; there is one where a limit is set.
+
+    Attributes:
+        limits: What it says goes before the same keys of `args.limits`; null lifts a limit.
+        log_level: Of its own log lines; None: Serve's, of `logging_config`.
+    """
+
+    limits: LimitsConfig = LimitsConfig()
+    log_level: LogLevel | None = None
+
+
 class LiveDenoiserConfig(Config):
     """`user_config` of the Denoiser: applied to replicas that go on serving.
 
@@ -309,6 +328,11 @@ def trace_with(exporter: str) -> None:
     os.environ.setdefault("RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH", exporter)
     os.environ.setdefault("RAY_SERVE_TRACING_SAMPLING_RATIO", "1")
     os.environ.setdefault("OTEL_SERVICE_NAME", "krea-serve")
+
+
+def answer_pages_with(middlewares: str) -> None:
+    """Have Serve's proxies that are started from now on call a function, `module:function`."""
+    os.environ.setdefault(PROXY_CALLBACK, middlewares)
 
 
 def key_pepper() -> str | None:

@@ -3,6 +3,7 @@
     KreaServeError
     ├── RequestError                   answered to the client
     │   ├── InvalidRequestError        400
+    │   │   ├── BodyTimeoutError
     │   │   ├── ContentPolicyError
     │   │   └── IdempotencyMismatchError
     │   ├── AuthenticationError        401
@@ -63,6 +64,21 @@ class InvalidRequestError(RequestError):
     status_code = 400
     type = "invalid_request_error"
     code = "INVALID_REQUEST"
+
+
+class BodyTimeoutError(InvalidRequestError):
+    """A body that takes too long to come.
+
+    Not 408, which says it better: OpenAI's clients send it again, and it is as long again.
+    """
+
+    code = "REQUEST_TIMEOUT"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that tell the client what to do next."""
+        # The rest of the body is still to come, and nobody will read it.
+        return {"Connection": "close"}
 
 
 class ContentPolicyError(InvalidRequestError):

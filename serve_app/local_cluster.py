@@ -18,8 +18,11 @@ import ray
 import yaml
 from pydantic import ValidationError
 from ray import serve
+from ray._private import auto_init_hook
+from ray.exceptions import RayError
 from ray.serve._private.api import serve_start
 from ray.serve._private.common import ReplicaState
+from ray.serve.exceptions import RayServeException
 from ray.serve.schema import (
     ApplicationStatus,
     ApplicationStatusOverview,
@@ -27,13 +30,22 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from serve_app.config import AppConfig, ScalingConfig, first_line, otlp_endpoint, trace_with
+from serve_app.config import (
+    AppConfig,
+    ScalingConfig,
+    answer_pages_with,
+    first_line,
+    otlp_endpoint,
+    trace_with,
+)
+from serve_app.deployments import proxy_pages
 from serve_app.errors import ConfigError, StartError
 from serve_app.model_facts import read_model_facts
 from serve_app.tracing import EXPORTER, check_exporter
 from serve_app.weight_files import check_weight_files
 
 POLICY = "serve_app.scaling.serve_policy:ApplicationPolicy"
+INGRESS = "Ingress"
 LOOPBACK = "127.0.0.1"
 ReplicaCounts = dict[str, tuple[int, int]]
 
@@ -100,6 +112,9 @@ def start_ray(temp_dir: Path) -> None:
     Raises:
         StartError: Ray gave up; it has no class for that.
     """
+    # Serve's threads may outlive our Ray: their next call would start another, or join somebody's.
+    auto_init_hook.enable_auto_connect = False
+    answer_pages_with(proxy_pages.IMPORT_PATH)
     if otlp_endpoint() is not None:
         check_exporter()
         trace_with(EXPORTER)
@@ -135,7 +150,7 @@ def check_port(host: str, port: int) -> None:
 
 @contextmanager
 def deployed(schema: ServeDeploySchema) -> Iterator[None]:
-    """Submit a config file to this Ray; on the way out, drain its applications."""
+    """Submit a config file to this Ray; on the way out, finish what its clients wait for."""
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     client = serve_start(
         http_options=schema.http_options.model_dump(),
@@ -146,10 +161,27 @@ def deployed(schema: ServeDeploySchema) -> Iterator[None]:
         client.deploy_apps(schema)
         yield
     finally:
+        for app in schema.applications:
+            drain(app.name)
         # Not `serve.shutdown`: it ends the controller under its own call, and Ray complains.
         # What is not drained when its minute is over ends with our Ray.
         with suppress(TimeoutError):
             client.delete_apps([app.name for app in schema.applications])
+
+
+def drain(app_name: str) -> None:
+    """Let an application's ingresses in no more requests, and wait until they have none.
+
+    Serve ends all deployments of an application at once: those that were idle would be missing
+    when a picture comes to them.
+    """
+    overview = serve.status().applications.get(app_name)
+    if overview is not None and overview.status == ApplicationStatus.RUNNING:
+        ingress = serve.get_deployment_handle(INGRESS, app_name)
+        # A replica that dies meanwhile has none either.
+        with suppress(RayError, RayServeException):
+            ingress.broadcast("drain").results()
+        ingress.shutdown()  # or it goes on telling Serve's autoscaler what it queues
 
 
 def start_progress(app_name: str) -> Iterator[ReplicaCounts]:

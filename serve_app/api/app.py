@@ -14,6 +14,7 @@ from serve_app.api.middleware.exceptions import (
     answer_request_error,
 )
 from serve_app.api.middleware.recording import RecordRequests
+from serve_app.api.middleware.slow_bodies import Bodies, LimitSlowBodies
 from serve_app.api.openapi.document import get_openapi
 from serve_app.api.routes.balance import get_balance
 from serve_app.api.routes.health import healthz, readyz
@@ -31,7 +32,7 @@ from serve_app.records.records import Records
 
 def create_app(services: Services) -> Starlette:
     """Return the ASGI app that offers some services over HTTP."""
-    room = Room()
+    crowd, slow = Middleware(LimitCrowd, room=Room()), Middleware(LimitSlowBodies, bodies=Bodies())
     app = Starlette(
         routes=[
             Route("/", root),
@@ -43,8 +44,8 @@ def create_app(services: Services) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/media/{name}", get_media),
-            *_image_routes("/v1", services.records, room),
-            *_image_routes("/openai/v1", services.records, room),
+            *_image_routes("/v1", services.records, crowd, slow),
+            *_image_routes("/openai/v1", services.records, crowd, slow),
             *_history_routes("/v1", services.records),
         ],
         middleware=[
@@ -64,16 +65,19 @@ def create_app(services: Services) -> Starlette:
     return app
 
 
-def _image_routes(prefix: str, records: Records, room: Room) -> list[Route]:
+def _image_routes(
+    prefix: str, records: Records, crowd: Middleware, slow: Middleware
+) -> list[Route]:
     """Return what an OpenAI client asks for."""
-    any_key, crowd = [_keyed(records)], Middleware(LimitCrowd, room=room)
+    any_key = [_keyed(records)]
     # A request that finds no room leaves no trace in the history: a flood would fill it.
     generations = [
         _keyed(records, Scope.GENERATE),
         crowd,
         _recorded(records, "/images/generations"),
+        slow,
     ]
-    edits = [_keyed(records, Scope.EDIT), crowd, _recorded(records, "/images/edits")]
+    edits = [_keyed(records, Scope.EDIT), crowd, _recorded(records, "/images/edits"), slow]
     post = ["POST"]
     return [
         Route(f"{prefix}/images/generations", create_images, methods=post, middleware=generations),

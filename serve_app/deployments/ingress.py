@@ -1,8 +1,9 @@
 """The HTTP front as a Serve deployment: it holds references, never tensors."""
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from serve_app.deployments.readiness import Readiness
 from serve_app.deployments.remote_limiter import gatekeeper_of
 from serve_app.deployments.request_metrics import RequestMetrics
 from serve_app.engine.cost_model import FluxGeometry
+from serve_app.errors import OverloadedError
 from serve_app.messages import Features, GenerationParams, GenerationResult, WrittenImage
 from serve_app.model_facts import ModelFacts, read_transformer_config
 from serve_app.pipeline import Pipeline, StageHandles
@@ -55,6 +57,7 @@ class Ingress:
         self._config = config.api
         self._live_config = LiveConfig("Ingress")
         self._app: Starlette | None = None
+        self._is_draining, self._is_idle = False, asyncio.Event()
         self._services = Services(
             config=config.api,
             facts=facts,
@@ -78,17 +81,34 @@ class Ingress:
         """Tell Serve's autoscaler what has been promised: the only sign of it without replicas."""
         return self._promises.total(time.monotonic()).numbers()
 
+    async def drain(self) -> None:
+        """Let in no more requests, and return when none waits for its pictures."""
+        self._is_draining = True
+        if len(self._promises):
+            await self._is_idle.wait()
+
     async def _generate(self, params: GenerationParams, deadline: Deadline) -> GenerationResult:
-        with self._promises.held(params, time.monotonic()):
+        with self._promised(params):
             return await self._pipeline.generate(params, deadline)
 
     async def _stream(
         self, params: GenerationParams, deadline: Deadline
     ) -> AsyncGenerator[WrittenImage]:
-        with self._promises.held(params, time.monotonic()):
+        with self._promised(params):
             async with aclosing(self._pipeline.stream(params, deadline)) as images:
                 async for image in images:
                     yield image
+
+    @contextmanager
+    def _promised(self, params: GenerationParams) -> Iterator[None]:
+        if self._is_draining:
+            raise OverloadedError("The server is stopping.", reason="stopping")
+        try:
+            with self._promises.held(params, time.monotonic()):
+                yield
+        finally:
+            if self._is_draining and not len(self._promises):
+                self._is_idle.set()
 
     def __serve_build_asgi_app__(self) -> Starlette:
         self._app = create_app(self._services)

@@ -23,13 +23,14 @@ class Account:
 
     Attributes:
         key: The caller's.
+        limits: That it is held to; they may change.
         slots: The requests that run here.
     """
 
     def __init__(self, key: str, limits: Amounts) -> None:
         self.key = key
         self.slots: set[str] = set()
-        self._limits = limits
+        self.limits = limits
         self._epoch: str | None = None
         self._lease: Lease | None = None
         self._lease_ends_at_ns = 0
@@ -37,8 +38,8 @@ class Account:
         self._levels: dict[Meter, Level] = {}
         self._levels_at_ns = 0
         # Admitted here, with the Limiter's knowledge and without it.
-        self._known = {meter: RollingSum() for meter in PER_MINUTE if meter in limits}
-        self._unknown = {meter: RollingSum() for meter in PER_MINUTE if meter in limits}
+        self._known = {meter: RollingSum() for meter in PER_MINUTE}
+        self._unknown = {meter: RollingSum() for meter in PER_MINUTE}
 
     def spend_lease(self, need: Need, now_ns: int) -> bool:
         """Admit a request by the lease, if that is enough."""
@@ -104,7 +105,7 @@ class Account:
         amounts = amounts_of(need.num_images)
         missing = [
             Refusal(meter, amounts[meter], UNKNOWN_WAIT_NS)
-            for meter, limit in self._limits.items()
+            for meter, limit in self.limits.items()
             if crowd.share(limit) - self._used(meter, now_ns) < amounts[meter]
         ]
         if not missing:
@@ -141,7 +142,7 @@ class Account:
         amounts = amounts_of(need.num_images)
         for meter in spent:
             spent[meter].add(amounts[meter], now_ns + WINDOW_NS)
-        if Meter.CONCURRENT_REQUESTS in self._limits:
+        if Meter.CONCURRENT_REQUESTS in self.limits:
             self.slots.add(need.slot)
 
     def _level(self, meter: Meter, level: Level, now_ns: int) -> Level:
@@ -153,7 +154,7 @@ class Account:
 
     def _own_levels(self, crowd: Crowd, now_ns: int) -> dict[Meter, Level]:
         levels = {}
-        for meter, limit in self._limits.items():
+        for meter, limit in self.limits.items():
             free = max(0, crowd.share(limit) - self._used(meter, now_ns))
             levels[meter] = Level(limit, free, self._full_in_ns(meter, now_ns))
         return levels

@@ -21,26 +21,31 @@ class Balance:
 
     So a whole minute's worth may go at once, and no minute sees more than the limit. A bucket that
     is refilled steadily would let twice as much through in the minute that begins with it full.
+
+    Attributes:
+        limits: That it is held to; they may change.
+        slots: The requests that run.
     """
 
     def __init__(self, limits: Amounts) -> None:
-        self._limits = limits
-        self._used = {meter: RollingSum() for meter in PER_MINUTE if meter in limits}
+        self.limits = limits
         self.slots = Slots()
+        # Also of what is not limited now.
+        self._used = {meter: RollingSum() for meter in PER_MINUTE}
 
     def take(self, need: Need, now_ns: int) -> Refusal | None:
         """Take all that a request needs, or nothing of it."""
         amounts = amounts_of(need.num_images)
         missing = [
             Refusal(meter, amounts[meter], self._wait_ns(meter, amounts[meter], now_ns))
-            for meter in self._limits
+            for meter in self.limits
             if self._free(meter, now_ns) < amounts[meter]
         ]
         if missing:
             return max(missing, key=lambda refusal: refusal.retry_after_ns)
         for meter, used in self._used.items():
             used.add(amounts[meter], now_ns + WINDOW_NS)
-        if Meter.CONCURRENT_REQUESTS in self._limits:
+        if Meter.CONCURRENT_REQUESTS in self.limits:
             self.slots.renew((need.slot,), now_ns)
         return None
 
@@ -53,14 +58,15 @@ class Balance:
             admitted: The requests that came just now.
             now_ns: The time.
         """
-        if Meter.CONCURRENT_REQUESTS in self._limits:
+        if Meter.CONCURRENT_REQUESTS in self.limits:
             return None
         taken = [amounts_of(need.num_images) for need in admitted]
         amounts = {
             meter: self._to_spare(meter, now_ns) - sum(each[meter] for each in taken)
-            for meter in self._used
+            for meter in PER_MINUTE
+            if meter in self.limits
         }
-        if min(amounts.values()) <= 0:
+        if min(amounts.values(), default=0) <= 0:
             return None
         returns_at_ns = now_ns + LEASE_NS + WINDOW_NS
         for meter, amount in amounts.items():
@@ -81,7 +87,7 @@ class Balance:
         """Return how each meter stands."""
         return {
             meter: Level(limit, max(0, self._free(meter, now_ns)), self._full_in_ns(meter, now_ns))
-            for meter, limit in self._limits.items()
+            for meter, limit in self.limits.items()
         }
 
     def is_untouched(self, now_ns: int) -> bool:
@@ -92,13 +98,14 @@ class Balance:
 
     def _free(self, meter: Meter, now_ns: int) -> int:
         if meter is Meter.CONCURRENT_REQUESTS:
-            return self._limits[meter] - len(self.slots.held(now_ns))
-        return self._limits[meter] - self._used[meter].total(now_ns)
+            return self.limits[meter] - len(self.slots.held(now_ns))
+        return self.limits[meter] - self._used[meter].total(now_ns)
 
     def _wait_ns(self, meter: Meter, amount: int, now_ns: int) -> int:
         if meter is Meter.CONCURRENT_REQUESTS:
             return UNKNOWN_WAIT_NS
-        return self._used[meter].falls_to_in_ns(self._limits[meter] - amount, now_ns)
+        # An ingress that has not heard of a lower limit may ask for more than all of it.
+        return self._used[meter].falls_to_in_ns(max(0, self.limits[meter] - amount), now_ns)
 
     def _full_in_ns(self, meter: Meter, now_ns: int) -> int | None:
         if meter is Meter.CONCURRENT_REQUESTS:
@@ -106,6 +113,6 @@ class Balance:
         return self._used[meter].is_over_in_ns(now_ns)
 
     def _to_spare(self, meter: Meter, now_ns: int) -> int:
-        limit, free = self._limits[meter], self._free(meter, now_ns)
+        limit, free = self.limits[meter], self._free(meter, now_ns)
         # The second half goes to requests that are there, so that none is refused for one to come.
         return limit * LEASE_NS // WINDOW_NS if free > limit // 2 else 0

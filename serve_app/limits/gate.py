@@ -67,6 +67,12 @@ class Gate:
         """How many keys it remembers something of."""
         return len(self._accounts)
 
+    @property
+    def limits(self) -> Amounts:
+        """What the Limiter goes by, as far as it has said so."""
+        said = self._contact.crowd.limits
+        return self._limits if said is None else said
+
     def start(self) -> asyncio.Task[None]:
         """Tell the Limiter from now on that this ingress lives, and what it runs."""
         return self._begin(self._keep_in_touch())
@@ -78,7 +84,7 @@ class Gate:
             RateLimitedError: The caller has used up a limit.
             InvalidRequestError: No minute has as many images.
         """
-        check_possible(self._limits, num_images)
+        check_possible(self.limits, num_images)
         account, now_ns = self._account(key_id or ANONYMOUS), self._clock()
         refusal = account.standing_refusal(self._need(num_images), now_ns)
         if refusal is not None:
@@ -92,7 +98,7 @@ class Gate:
             RateLimitedError: The caller has used up a limit.
             InvalidRequestError: No minute has as many images.
         """
-        check_possible(self._limits, num_images)
+        check_possible(self.limits, num_images)
         account = self._account(key_id or ANONYMOUS)
         need = self._need(num_images)
         refusal = await self._decide(account, need)
@@ -206,8 +212,10 @@ class Gate:
 
     def _account(self, key: str) -> Account:
         if key not in self._accounts:
-            self._accounts[key] = Account(key, self._limits)
-        return self._accounts[key]
+            self._accounts[key] = Account(key, self.limits)
+        account = self._accounts[key]
+        account.limits = self.limits
+        return account
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do something beside the requests; asyncio itself would not keep it alive."""

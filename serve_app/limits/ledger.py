@@ -26,6 +26,12 @@ class Ledger:
         """How many keys it remembers something of."""
         return len(self._balances)
 
+    def change(self, limits: Amounts) -> None:
+        """Go by other limits from now on; what was used up counts as before."""
+        self._limits = limits
+        for balance in self._balances.values():
+            balance.limits = limits
+
     def answer(self, ask: Ask) -> Answer:
         """Decide on the requests of one key, in their order."""
         now_ns = self._clock()
@@ -69,4 +75,4 @@ class Ledger:
 
     def _crowd(self, ingress_id: str, now_ns: int) -> Crowd:
         present = self._ingresses.held(now_ns)
-        return Crowd(self._epoch, present.index(ingress_id), len(present))
+        return Crowd(self._epoch, present.index(ingress_id), len(present), self._limits)

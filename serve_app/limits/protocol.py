@@ -87,11 +87,13 @@ class Crowd:
         epoch: Of this Limiter: another one knows nothing of what this one does.
         rank: From 0.
         num_ingresses: Of the application.
+        limits: That it goes by, for an operator may change them; None: nobody has said.
     """
 
     epoch: str | None = None
     rank: int = 0
     num_ingresses: int = 1
+    limits: Amounts | None = None
 
     def share(self, limit: int) -> int:
         """Return this ingress's part of a limit; the parts of all add up to it."""

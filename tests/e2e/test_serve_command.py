@@ -20,7 +20,16 @@ from serve_app.config import EMBEDDED_MODEL_DIR
 
 ROOT = Path(__file__).parents[2]
 KREA_SERVE = Path(sys.executable).with_name("krea-serve")
-START_S = 180
+START_S, PICTURE_S = 180, 60
+KEY = {"Authorization": "Bearer secret"}
+SHORT = {"prompt": "a red circle", "size": "64x64", "num_inference_steps": 1}
+LONG = {
+    "prompt": "a red circle",
+    "size": "1024x1024",
+    "num_inference_steps": 50,
+    "stream": True,
+    "partial_images": 3,
+}
 
 
 class Command:
@@ -94,14 +103,38 @@ def test_from_start_to_ctrl_c(command: Command, port: int) -> None:
     picture = httpx.get(json.loads(answer.stdout)["data"][0]["url"])
     assert picture.headers["content-type"] == "image/png"
 
+    images = f"{url}/v1/images/generations"
+    with httpx.stream("POST", images, json=LONG, headers=KEY, timeout=PICTURE_S) as stream:
+        events = (line for line in stream.iter_lines() if line.startswith("event:"))
+        assert next(events) == "event: image_generation.partial_image"
+        assert_stops(command, images, events)
+
+
+def assert_stops(command: Command, images: str, events: Iterator[str]) -> None:
+    """Interrupt in the middle of a picture: it comes, no other is begun, nothing stays behind."""
     left_behind = psutil.Process(command.process.pid).children(recursive=True)
     assert any("raylet" in process.name() for process in left_behind)
     command.process.send_signal(signal.SIGINT)
+    assert_refuses(images)
+    assert list(events)[-1] == "event: image_generation.completed"
     assert command.process.wait(60) == 0
     _, alive = psutil.wait_procs(left_behind, timeout=20)
     assert not alive
     assert not any("Traceback" in line for line in command.lines)
     assert "krea-serve: stopped" in command.lines
+
+
+def ask(images: str) -> httpx.Response:
+    return httpx.post(images, json=SHORT, headers=KEY, timeout=PICTURE_S)
+
+
+def assert_refuses(images: str) -> None:
+    """Ask until the answer is no: the signal takes its way through Serve."""
+    while (answer := ask(images)).status_code == 200:
+        pass
+    # By the ingress or, on a machine so slow that the picture was done first, by the proxy.
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "SERVICE_UNAVAILABLE"
 
 
 @pytest.mark.parametrize(

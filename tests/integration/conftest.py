@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from ray import serve
+from ray.serve.handle import DeploymentHandle
 
 from serve_app.errors import StartError
 from serve_app.local_cluster import (
@@ -21,6 +24,12 @@ from serve_app.local_cluster import (
 from serve_app.tracing import check_exporter
 from tests.integration.collector import Collector, collecting
 
+STAGES = {
+    "text_encoder": "TextEncoder",
+    "denoiser": "Denoiser",
+    "vae": "Vae",
+    "image_writer": "ImageWriter",
+}
 CONFIG = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 
 
@@ -46,6 +55,15 @@ def own_places(folder: Path) -> dict[str, object]:
     return {
         "storage": {"directory": str(folder / "media")},
         "records": {"url": f"sqlite:///{folder / 'records.db'}"},
+    }
+
+
+def stage_handles(without: str | None = None) -> dict[str, DeploymentHandle[Any]]:
+    """Return the running application's stages but one, as arguments for another ingress."""
+    return {
+        argument: serve.get_deployment_handle(name, app_name="krea-serve")
+        for argument, name in STAGES.items()
+        if argument != without
     }
 
 

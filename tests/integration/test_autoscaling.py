@@ -57,9 +57,12 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 def is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz").is_success
+        answer = httpx.get(f"{url}/readyz")
     except httpx.TransportError:
         return False
+    # Also from a proxy that knows no application yet.
+    assert answer.headers["content-type"] == "application/json"
+    return answer.is_success
 
 
 @pytest.fixture(scope="module")

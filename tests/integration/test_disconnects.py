@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
@@ -15,25 +16,37 @@ BODY = {"prompt": "a red circle on a blue background", "size": "2048x2048", "ste
 PATIENCE_S = 120
 
 
-async def stats() -> EngineStats:
+Stats = Callable[[], Awaitable[EngineStats]]
+
+
+@pytest.fixture
+async def stats(server: Server) -> AsyncIterator[Stats]:
+    """What asks the denoiser how it stands."""
     handle = serve.get_deployment_handle("Denoiser", app_name="krea-serve")
-    answer: EngineStats = await handle.stats.remote()
-    return answer
+
+    async def ask() -> EngineStats:
+        answer: EngineStats = await handle.stats.remote()
+        return answer
+
+    yield ask
+    await handle.shutdown_async()
 
 
-async def until_steps(count: int) -> None:
+async def until_steps(stats: Stats, count: int) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while (await stats()).num_steps < count:
             await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_at_most_one_step_runs_after_a_disconnect(server: Server, stream: bool) -> None:
+async def test_at_most_one_step_runs_after_a_disconnect(
+    server: Server, stats: Stats, stream: bool
+) -> None:
     before = await stats()
     async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE_S) as client:
         body = BODY | {"stream": stream, "response_format": "b64_json"}
         asking = asyncio.create_task(client.post("/v1/images/generations", json=body))
-        await until_steps(before.num_steps + 3)
+        await until_steps(stats, before.num_steps + 3)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

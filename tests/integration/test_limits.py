@@ -1,7 +1,6 @@
 """Limits that two ingress processes keep together, also while the Limiter is dead."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,17 +9,25 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import openai
 import psutil
 import pytest
 import yaml
+from ray import serve
+from ray.serve import Deployment
 
-from tests.integration.conftest import CONFIG, free_port, own_places
+from serve_app.config import AppConfig
+from serve_app.deployments.ingress import Ingress
+from serve_app.deployments.limiter import Limiter
+from serve_app.model_facts import read_model_facts
+from tests.integration.conftest import CONFIG, Server, own_places, stage_handles
+
+APP = "limited"
+LITTLE = {"ray_actor_options": {"num_cpus": 0.1}}
 
 KREA_SERVE = str(Path(sys.executable).with_name("krea-serve"))
 PATH = "/v1/images/generations"
@@ -32,15 +39,15 @@ REQUESTS, IMAGES, CONCURRENT_REQUESTS = 6, 8, 3
 
 @dataclass(frozen=True)
 class LimitedServer:
-    """A process of its own, for this one has a Ray already."""
+    """Two ingresses and a Limiter of their own, before the stages of the application."""
 
     url: str
     config: Path
-    process: psutil.Process
 
     def replicas(self, deployment: str) -> list[psutil.Process]:
-        name = f"ServeReplica:krea-serve:{deployment}"
-        return [each for each in self.process.children(recursive=True) if name in title(each)]
+        """Return the processes of a deployment, all of which descend from this one."""
+        name = f"ServeReplica:{APP}:{deployment}"
+        return [each for each in psutil.Process().children(recursive=True) if name in title(each)]
 
     def client(self) -> httpx.Client:
         """Return a client with a key that nobody has used."""
@@ -60,12 +67,10 @@ def title(process: psutil.Process) -> str:
         return ""
 
 
-def limited_config(folder: Path) -> Path:
-    """Return a config file of two ingresses and low limits."""
-    document: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
-    (app,) = document["applications"]
+def limited_args(folder: Path) -> dict[str, Any]:
+    """Return the `args` of an application with low limits."""
     places = own_places(folder)
-    app["args"] |= places | {
+    return places | {
         "records": dict(places["records"], require_key=True),  # type: ignore[call-overload]
         "limits": {
             "requests_per_minute": REQUESTS,
@@ -73,34 +78,31 @@ def limited_config(folder: Path) -> Path:
             "max_concurrent_requests": CONCURRENT_REQUESTS,
         },
     }
-    for deployment in app["deployments"]:
-        if deployment["name"] == "Ingress":
-            deployment["autoscaling_config"] |= {"min_replicas": 2, "max_replicas": 2}
-    file = folder / "limited.yaml"
-    file.write_text(yaml.safe_dump(document))
-    return file
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedServer]:
-    config, port = limited_config(tmp_path_factory.mktemp("limited")), free_port()
-    command = [KREA_SERVE, "serve", "--config", str(config), "--port", str(port)]
-    with subprocess.Popen(command, env=dict(os.environ), stderr=subprocess.DEVNULL) as process:
-        server = LimitedServer(f"http://127.0.0.1:{port}", config, psutil.Process(process.pid))
-        try:
-            wait_until(lambda: is_ready(server), 240)
-            yield server
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(90)
-            finally:
-                process.kill()
+def limited(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedServer]:
+    folder = tmp_path_factory.mktemp("limited")
+    args = limited_args(folder)
+    file = folder / "limited.yaml"  # for `krea-serve keys`
+    document = yaml.safe_load(CONFIG.read_text())
+    document["applications"][0]["args"] |= args
+    file.write_text(yaml.safe_dump(document))
+    config = AppConfig.model_validate(args)
+    ingress = cast(Deployment, serve.deployment(Ingress, num_replicas=2, **LITTLE)).bind(
+        config,
+        read_model_facts(config.model.directory),
+        limiter=cast(Deployment, serve.deployment(Limiter, **LITTLE)).bind(config.limits),
+        **stage_handles(),
+    )
+    serve.run(ingress, name=APP, route_prefix=f"/{APP}")
+    yield LimitedServer(f"{server.url}/{APP}", file)
+    serve.delete(APP)
 
 
 @pytest.fixture
-def client(server: LimitedServer) -> Iterator[httpx.Client]:
-    with server.client() as client:
+def client(limited: LimitedServer) -> Iterator[httpx.Client]:
+    with limited.client() as client:
         yield client
 
 
@@ -109,13 +111,6 @@ def wait_until(is_true: Callable[[], bool], timeout_s: float) -> None:
     while not is_true():
         assert time.monotonic() < ends_at_s
         time.sleep(0.5)
-
-
-def is_ready(server: LimitedServer) -> bool:
-    try:
-        return httpx.get(f"{server.url}/readyz").status_code == HTTPStatus.OK
-    except httpx.TransportError:
-        return False
 
 
 def sent(client: httpx.Client, num_requests: int, **body: object) -> list[httpx.Response]:
@@ -131,9 +126,9 @@ def remaining(answer: httpx.Response, meter: str = "requests") -> int:
     return int(answer.headers[f"x-ratelimit-remaining-{meter}"])
 
 
-def test_there_are_two_ingresses_and_one_limiter(server: LimitedServer) -> None:
-    assert len(server.replicas("Ingress")) == 2
-    assert len(server.replicas("Limiter")) == 1
+def test_there_are_two_ingresses_and_one_limiter(limited: LimitedServer) -> None:
+    assert len(limited.replicas("Ingress")) == 2
+    assert len(limited.replicas("Limiter")) == 1
 
 
 def test_two_ingresses_keep_one_limit(client: httpx.Client) -> None:
@@ -145,19 +140,19 @@ def test_two_ingresses_keep_one_limit(client: httpx.Client) -> None:
     assert 1 <= int(refused.headers["retry-after"]) <= 60
 
 
-def test_the_official_client_knows_the_error(server: LimitedServer, client: httpx.Client) -> None:
+def test_the_official_client_knows_the_error(limited: LimitedServer, client: httpx.Client) -> None:
     sent(client, REQUESTS)
     key = client.headers["Authorization"].removeprefix("Bearer ")
     with (
-        openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0) as official,
+        openai.OpenAI(base_url=f"{limited.url}/v1", api_key=key, max_retries=0) as official,
         pytest.raises(openai.RateLimitError) as refused,
     ):
         official.images.generate(prompt="a red circle")
     assert refused.value.code == "RATE_LIMITED"
 
 
-def test_one_key_has_nothing_to_do_with_another(server: LimitedServer) -> None:
-    with server.client() as greedy, server.client() as modest:
+def test_one_key_has_nothing_to_do_with_another(limited: LimitedServer) -> None:
+    with limited.client() as greedy, limited.client() as modest:
         assert statuses(sent(greedy, REQUESTS + 2))[-1] == 429
         assert statuses(sent(modest, 1)) == [200]
 
@@ -215,15 +210,15 @@ def test_a_client_that_leaves_gives_its_place_back(client: httpx.Client) -> None
 
 
 def test_requests_go_on_while_the_limiter_is_dead_and_are_limited_again_after_it(
-    server: LimitedServer, client: httpx.Client
+    limited: LimitedServer, client: httpx.Client
 ) -> None:
     answers = sent(client, 2)
-    (limiter,) = server.replicas("Limiter")
+    (limiter,) = limited.replicas("Limiter")
     stopped = threading.Event()
 
     def keep_killing() -> None:
         while not stopped.wait(0.2):
-            for replica in server.replicas("Limiter"):
+            for replica in limited.replicas("Limiter"):
                 replica.send_signal(signal.SIGKILL)
 
     limiter.send_signal(signal.SIGKILL)
@@ -236,9 +231,9 @@ def test_requests_go_on_while_the_limiter_is_dead_and_are_limited_again_after_it
     assert REQUESTS <= statuses(answers).count(200) <= 2 * REQUESTS
     assert all(remaining(answer) >= 0 for answer in answers)
 
-    wait_until(lambda: len(server.replicas("Limiter")) == 1, 60)
+    wait_until(lambda: len(limited.replicas("Limiter")) == 1, 60)
     time.sleep(5)
-    with server.client() as other:
+    with limited.client() as other:
         assert statuses(sent(other, REQUESTS + 2)) == [200] * REQUESTS + [429] * 2
 
 

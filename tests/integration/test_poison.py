@@ -20,13 +20,12 @@ from serve_app.deployments.denoiser import Denoiser
 from serve_app.deployments.ingress import Ingress
 from serve_app.messages import DenoiseParams, EncodedImage, Latents, PromptEmbeds
 from serve_app.model_facts import read_model_facts
-from tests.integration.conftest import Server, own_places
+from tests.integration.conftest import Server, own_places, stage_handles
 
 APP = "mortal"
 PATH = "/v1/images/generations"
 POISON = 666
 BODY = {"prompt": "a red circle on a blue background", "size": "256x256", "steps": 50}
-OTHER_STAGES = {"text_encoder": "TextEncoder", "vae": "Vae", "image_writer": "ImageWriter"}
 
 
 class Mortal(Denoiser):
@@ -62,16 +61,15 @@ def mortal(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     # The replicas cannot import the tests.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     config = AppConfig.model_validate(own_places(tmp_path_factory.mktemp("mortal")))
-    stages = {
-        argument: serve.get_deployment_handle(name, app_name="krea-serve")
-        for argument, name in OTHER_STAGES.items()
-    }
     little = {"ray_actor_options": {"num_cpus": 0.1}, "max_ongoing_requests": 64}
     denoiser = cast(Deployment, serve.deployment(Mortal, health_check_period_s=1, **little)).bind(
         config.model, config.engine
     )
     ingress = cast(Deployment, serve.deployment(Ingress, **little)).bind(
-        config, read_model_facts(config.model.directory), denoiser=denoiser, **stages
+        config,
+        read_model_facts(config.model.directory),
+        denoiser=denoiser,
+        **stage_handles(without="denoiser"),
     )
     serve.run(ingress, name=APP, route_prefix=f"/{APP}")
     with httpx.Client(base_url=f"{server.url}/{APP}", timeout=240) as client:

@@ -16,14 +16,13 @@ from serve_app.deployments.ingress import Ingress
 from serve_app.engine.stats import EngineStats
 from serve_app.model_facts import read_model_facts
 from serve_app.routing.serve_router import WorkRouter
-from tests.integration.conftest import Server, own_places
+from tests.integration.conftest import Server, own_places, stage_handles
 
 APP = "routed"
 PATH = "/v1/images/generations"
 PROMPT = "a red circle on a blue background"
 LONG = {"prompt": PROMPT, "size": "2048x2048", "steps": 50}
 SHORT = {"prompt": PROMPT, "size": "256x256", "steps": 4}
-OTHER_STAGES = {"text_encoder": "TextEncoder", "vae": "Vae", "image_writer": "ImageWriter"}
 PATIENCE_S = 120
 
 
@@ -33,10 +32,6 @@ async def routed(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """An ingress before two denoisers of its own and the other stages of the application."""
     config = AppConfig.model_validate(own_places(tmp_path_factory.mktemp("routed")))
-    stages = {
-        argument: serve.get_deployment_handle(name, app_name="krea-serve")
-        for argument, name in OTHER_STAGES.items()
-    }
     little: dict[str, object] = {
         "ray_actor_options": {"num_cpus": 0.1},
         "max_ongoing_requests": 64,
@@ -53,7 +48,7 @@ async def routed(
         config,
         read_model_facts(config.model.directory),
         denoiser=denoiser.bind(config.model, config.engine),
-        **stages,
+        **stage_handles(without="denoiser"),
     )
     await asyncio.to_thread(serve.run, app, name=APP, route_prefix=f"/{APP}")
     async with httpx.AsyncClient(base_url=f"{server.url}/{APP}", timeout=PATIENCE_S) as client:

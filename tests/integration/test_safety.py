@@ -13,7 +13,7 @@ from serve_app.config import AppConfig
 from serve_app.deployments.ingress import Ingress
 from serve_app.messages import Pixels, Verdict
 from serve_app.model_facts import read_model_facts
-from tests.integration.conftest import Server, own_places
+from tests.integration.conftest import Server, own_places, stage_handles
 
 APP = "checked"
 STAGES = {
@@ -42,13 +42,9 @@ def checked(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     # The replicas cannot import the tests.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     config = AppConfig.model_validate(own_places(tmp_path_factory.mktemp("checked")))
-    stages = {
-        argument: serve.get_deployment_handle(name, app_name="krea-serve")
-        for argument, name in STAGES.items()
-    }
     checker = cast(Deployment, serve.deployment(NoRed, ray_actor_options=LITTLE_CPU)).bind()
     ingress = cast(Deployment, serve.deployment(Ingress, ray_actor_options=LITTLE_CPU)).bind(
-        config, read_model_facts(config.model.directory), safety_checker=checker, **stages
+        config, read_model_facts(config.model.directory), safety_checker=checker, **stage_handles()
     )
     serve.run(ingress, name=APP, route_prefix=f"/{APP}")
     with httpx.Client(base_url=f"{server.url}/{APP}", timeout=120) as client:

@@ -9,6 +9,7 @@ from serve_app.errors import KreaServeError, RequestError
 
 EXAMPLES = [
     errors.InvalidRequestError("Invalid value for 'n': 11. Must be between 1 and 10.", "n"),
+    errors.BodyTimeoutError("The request body did not arrive within 300 seconds."),
     errors.ContentPolicyError(),
     errors.IdempotencyMismatchError(),
     errors.AuthenticationError(),

@@ -20,6 +20,7 @@ from serve_app.api.bodies.stream import media_type_of
 from serve_app.api.input_images.source import load_source
 from serve_app.api.middleware.admitted import AdmittedResponse
 from serve_app.api.middleware.authentication import caller_of, check_scope
+from serve_app.api.middleware.crowding import take_place
 from serve_app.api.middleware.every_request import request_id_of
 from serve_app.api.middleware.recording import is_dry_run, note_failure, recording_of
 from serve_app.api.middleware.repetition import answer_once, check_key
@@ -79,6 +80,7 @@ async def _answer(request: Request, body: dict[str, Any], operation: Operation) 
     if fields.values["image"] is not None:
         check_scope(request, Scope.EDIT)
     check_key(request)
+    take_place(request, fields.values["n"])
     recording_of(request).user = fields.values["safety_identifier"] or fields.values["user"]
     if is_dry_run(request):
         asked = await _read(request, fields, operation)

@@ -1,7 +1,6 @@
 """What an operator changes is held to at once; what is not valid changes nothing."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -9,14 +8,6 @@ from serve_app.config import ApiConfig, LiveDenoiserConfig, LiveIngressConfig
 from serve_app.deployments.live_config import LiveConfig, overridden
 from serve_app.deployments.logs import set_log_level
 from serve_app.errors import ConfigError
-
-
-@pytest.fixture(autouse=True)
-def log_level() -> Iterator[None]:
-    logger = logging.getLogger("serve_app")
-    before = logger.level
-    yield
-    logger.setLevel(before)
 
 
 def test_what_is_said_goes_before_what_was_configured_and_nothing_else() -> None:

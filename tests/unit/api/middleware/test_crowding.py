@@ -1,16 +1,28 @@
 """An ingress with no room left says so at once, and says when to come back."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
 
+import httpx
 import pytest
 
-from serve_app.api.middleware.crowding import MAX_RETRY_S, Room
-from serve_app.errors import OverloadedError
-from tests.unit.api.conftest import MakeClient
+from serve_app.api.middleware.crowding import (
+    MAX_RETRY_S,
+    MIN_PLACES,
+    SHARE_OF_DEADLINE,
+    Room,
+    Stay,
+)
+from serve_app.config import ApiConfig
+from serve_app.errors import OverloadedError, StageFailedError
+from tests.unit.api.conftest import BASE_URL, MakeApp, MakeClient
 from tests.unit.api.drawing import Drawing
 
 PATH = "/v1/images/generations"
-BODY = {"prompt": "a circle", "size": "64x64"}
+BODY: dict[str, Any] = {"prompt": "a circle", "size": "64x64"}
 
 
 class Clock:
@@ -23,37 +35,130 @@ class Clock:
         return self.now
 
 
-def refused_after_s(room: Room, num_places: int) -> int:
+def refused_after_s(room: Room, config: ApiConfig) -> int:
     with pytest.raises(OverloadedError) as refused:
-        room.take(num_places)
+        room.check(config)
     return refused.value.retry_after_s
+
+
+def places(num_places: int) -> ApiConfig:
+    return ApiConfig(max_pending_requests=num_places)
+
+
+def num_let_in(room: Room, config: ApiConfig) -> int:
+    """Fill the room with requests of one picture, count, and leave it as it was."""
+    stays = []
+    with suppress(OverloadedError):
+        while True:
+            stays.append(room.enter(config, 1))
+    leave(room, stays)
+    return len(stays)
+
+
+def leave(room: Room, stays: list[Stay]) -> None:
+    for stay in stays:
+        room.leave(stay)
+
+
+def answer_one_by_one(room: Room, clock: Clock, count: int, s_each: float) -> None:
+    """Let requests come together and be answered in their order."""
+    stays = [room.enter(places(1000), 1) for _ in range(count)]
+    for stay in stays:
+        clock.now += s_each
+        room.note_answer(stay)
+        room.leave(stay)
 
 
 def test_a_place_that_is_free_again_is_taken_again() -> None:
     room = Room()
-    room.take(1)
-    refused_after_s(room, 1)
-    room.free()
-    room.take(1)
+    stay = room.enter(places(1), 1)
+    refused_after_s(room, places(1))
+    room.leave(stay)
+    room.enter(places(1), 1)
 
 
 def test_more_places_may_be_made_and_taken_away() -> None:
     room = Room()
-    room.take(1)
-    room.take(2)
-    refused_after_s(room, 1)
+    room.enter(places(1), 1)
+    room.enter(places(2), 1)
+    refused_after_s(room, places(1))
 
 
-@pytest.mark.parametrize(("gap_s", "told_s"), [(0.1, 1), (7.0, 7), (7.5, 8), (900.0, MAX_RETRY_S)])
-def test_it_tells_when_a_place_becomes_free_as_the_latest_did(gap_s: float, told_s: int) -> None:
+@pytest.mark.parametrize(("s_each", "told_s"), [(0.1, 1), (7.0, 7), (7.5, 8), (900.0, MAX_RETRY_S)])
+def test_it_tells_when_a_place_becomes_free_as_the_latest_did(s_each: float, told_s: int) -> None:
     clock = Clock()
     room = Room(clock)
-    for _ in range(5):
-        room.take(1)
-        clock.now += gap_s
-        room.free()
-    room.take(1)
-    assert refused_after_s(room, 1) == told_s
+    answer_one_by_one(room, clock, 5, s_each)
+    room.enter(places(1), 1)
+    assert refused_after_s(room, places(1)) == told_s
+
+
+@pytest.mark.parametrize("num_before", [1, 3, 40])
+def test_it_lets_in_what_can_be_answered_in_time(num_before: int) -> None:
+    clock = Clock()
+    room = Room(clock)
+    config = ApiConfig(max_pending_requests=1000, deadline_s=40)
+    assert num_let_in(room, config) == 1000
+    answer_one_by_one(room, clock, num_before, 0.5)
+    assert num_let_in(room, config) == SHARE_OF_DEADLINE * 40 / 0.5
+
+
+def test_requests_that_share_the_time_say_the_same_as_those_that_wait() -> None:
+    clock = Clock()
+    room = Room(clock)
+    config = ApiConfig(max_pending_requests=1000, deadline_s=40)
+    stays = [room.enter(config, 1) for _ in range(30)]
+    clock.now += 30 * 0.5
+    room.note_answer(stays[-1])
+    leave(room, stays)
+    assert num_let_in(room, config) == SHARE_OF_DEADLINE * 40 / 0.5
+
+
+def test_pictures_of_one_request_say_the_same_as_those_of_many() -> None:
+    clock = Clock()
+    room = Room(clock)
+    config = ApiConfig(max_pending_requests=1000, deadline_s=40)
+    stays = [room.enter(config, 10) for _ in range(3)]
+    clock.now += 30 * 0.5
+    room.note_answer(stays[-1])
+    leave(room, stays)
+    assert num_let_in(room, config) == SHARE_OF_DEADLINE * 40 / 0.5
+
+
+def test_a_request_takes_as_many_places_as_it_wants_pictures() -> None:
+    clock = Clock()
+    room = Room(clock)
+    config = ApiConfig(max_pending_requests=1000, deadline_s=40)
+    answer_one_by_one(room, clock, 5, 0.5)
+    stays = [room.enter(config, 10) for _ in range(5)]
+    with pytest.raises(OverloadedError) as refused:
+        room.enter(config, 11)
+    assert refused.value.retry_after_s == 6
+    assert num_let_in(room, config) == 10
+    leave(room, stays)
+    assert num_let_in(room, config) == 60
+
+
+def test_whoever_comes_alone_may_ask_for_any_number() -> None:
+    clock = Clock()
+    room = Room(clock)
+    answer_one_by_one(room, clock, 1, 500.0)
+    room.enter(ApiConfig(), MIN_PLACES + 1)
+    refused_after_s(room, ApiConfig())
+
+
+def test_some_are_let_in_however_slow_one_alone_was() -> None:
+    clock = Clock()
+    room = Room(clock)
+    answer_one_by_one(room, clock, 1, 500.0)
+    assert num_let_in(room, ApiConfig(deadline_s=40)) == MIN_PLACES
+    # And when these turn out to run side by side, more are.
+    stays = [room.enter(places(1000), 1) for _ in range(MIN_PLACES)]
+    clock.now += 1.0
+    for stay in stays * 2:
+        room.note_answer(stay)
+    leave(room, stays)
+    assert num_let_in(room, ApiConfig(deadline_s=40)) == 200
 
 
 async def test_a_full_server_refuses_with_json_before_it_reads_the_body(
@@ -77,3 +182,84 @@ async def test_a_full_server_refuses_with_json_before_it_reads_the_body(
         assert (await client.post(PATH, json=BODY)).status_code == 200
         history = (await client.get("/v1/requests")).json()["data"]
     assert not any(entry["status"] == "rejected" for entry in history)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[Stay]:
+    """What the room learns from, instead of its learning it."""
+    stays: list[Stay] = []
+    monkeypatch.setattr(Room, "note_answer", lambda room, stay: stays.append(stay))
+    return stays
+
+
+async def test_only_pictures_that_were_made_tell_how_fast_it_goes(
+    make_client: MakeClient, drawing: Drawing, told: list[Stay]
+) -> None:
+    key = {"Idempotency-Key": "order-1"}
+    async with make_client() as client:
+        for body in (BODY, BODY | {"stream": True}):
+            assert (await client.post(PATH, json=body)).status_code == 200
+        assert (await client.post(PATH, json=BODY | {"n": 3}, headers=key)).status_code == 200
+        assert [stay.num_images for stay in told] == [1, 1, 3]
+        again = await client.post(PATH, json=BODY | {"n": 3}, headers=key)
+        assert again.headers["idempotent-replayed"] == "true"
+        assert (await client.post(PATH, json=BODY, params={"dryRun": "1"})).status_code == 200
+        assert (await client.post(PATH, json={"size": "64x64"})).status_code == 400
+        drawing.failure = StageFailedError("vae")
+        for body in (BODY, BODY | {"stream": True, "partial_images": 1}):
+            assert "INTERNAL_ERROR" in (await client.post(PATH, json=body)).text
+    assert len(told) == 3
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_so_do_those_that_did_not_come_in_time(
+    make_client: MakeClient, drawing: Drawing, told: list[Stay], is_streamed: bool
+) -> None:
+    drawing.is_endless = True
+    async with make_client(deadline_s=0.2) as client:
+        answer = await client.post(PATH, json=BODY | {"stream": is_streamed})
+    assert "TIMEOUT" in answer.text
+    assert len(told) == 1
+
+
+async def test_nor_does_waiting_for_another_s_pictures_tell(
+    make_client: MakeClient, drawing: Drawing, told: list[Stay]
+) -> None:
+    drawing.is_endless = True
+    key = {"Idempotency-Key": "order-1"}
+    async with make_client() as patient, make_client(deadline_s=0.2) as hasty:
+        asking = asyncio.create_task(patient.post(PATH, json=BODY, headers=key))
+        await drawing.started.wait()
+        late = await hasty.post(PATH, json=BODY, headers=key)
+        asking.cancel()
+        await asyncio.wait([asking])
+    assert late.status_code == 504
+    assert told == []
+
+
+async def test_a_request_that_finds_the_places_taken_once_it_is_read_is_refused(
+    make_app: MakeApp, drawing: Drawing
+) -> None:
+    transport = httpx.ASGITransport(make_app(max_pending_requests=2))
+    is_let_in = asyncio.Event()
+
+    async def late() -> AsyncIterator[bytes]:
+        is_let_in.set()
+        while len(drawing.asked) < 2:
+            await asyncio.sleep(0.01)
+        yield json.dumps(BODY).encode()
+
+    drawing.is_endless = True
+    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
+        headers = {"content-type": "application/json"}
+        waiting = asyncio.create_task(client.post(PATH, content=late(), headers=headers))
+        await is_let_in.wait()
+        working = [asyncio.create_task(client.post(PATH, json=BODY)) for _ in range(2)]
+        refused = await waiting
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert len(drawing.asked) == 2
+        for task in working:
+            task.cancel()
+        await asyncio.wait(working)
+        history = (await client.get("/v1/requests")).json()["data"]
+    assert [entry["status"] for entry in history] == ["cancelled"] * 2
