@@ -19,6 +19,9 @@ from typing import Any
 import psutil
 import yaml
 
+from serve_app.config import PROXY_CALLBACK
+from serve_app.deployments import proxy_pages
+from tests.chaos.node_provider import AUTOSCALER_ENVIRONMENT
 from tests.integration.conftest import own_places
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +46,7 @@ ENVIRONMENT = {
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "5",
     "OMP_NUM_THREADS": "1",
     "PYTHONPATH": str(ROOT),
+    PROXY_CALLBACK: proxy_pages.IMPORT_PATH,
 }
 
 
@@ -67,6 +71,16 @@ def changed(schema: dict[str, Any], **args: object) -> dict[str, Any]:
     """Return a Serve config file with other `args`."""
     copy: dict[str, Any] = json.loads(json.dumps(schema))
     copy["applications"][0]["args"] |= args
+    return copy
+
+
+def told(schema: dict[str, Any], deployment: str, user_config: dict[str, Any]) -> dict[str, Any]:
+    """Return a Serve config file with another `user_config` of a deployment."""
+    copy: dict[str, Any] = json.loads(json.dumps(schema))
+    (found,) = [
+        each for each in copy["applications"][0]["deployments"] if each["name"] == deployment
+    ]
+    found["user_config"] = user_config
     return copy
 
 
@@ -116,11 +130,12 @@ class ChaosCluster:
         return status
 
     def is_healthy(self) -> bool:
-        """Whether every deployment has the replicas it should, and no others, alive."""
+        """Whether every deployment of a fixed size has its replicas, and no others, alive."""
         status = self.status()
         wanted = {
             each["name"]: each["num_replicas"]
             for each in self.schema["applications"][0]["deployments"]
+            if "num_replicas" in each
         }
         found = status.get("deployments", {})
         # Serve's own view may be older than a death.
@@ -212,8 +227,16 @@ def until(is_so: Callable[[], bool], explain: Callable[[], str] = str) -> float:
 
 
 @contextmanager
-def chaos_cluster(folder: Path, args: dict[str, Any]) -> Iterator[ChaosCluster]:
-    """Run a cluster of three nodes with the application on it for the length of the block."""
+def chaos_cluster(
+    folder: Path, schema: dict[str, Any], max_nodes: int = 0
+) -> Iterator[ChaosCluster]:
+    """Run a cluster with an application on it for the length of the block.
+
+    Args:
+        folder: For all that it writes.
+        schema: Of the Serve config file.
+        max_nodes: That Ray's autoscaler may add to the head; 0: there are two that stay.
+    """
     # Ray's sockets live below it, and a socket's path may have 107 bytes.
     temp_dir = Path(tempfile.mkdtemp(prefix="krea-chaos-", dir="/tmp"))
     own = {"RAY_TMPDIR": str(temp_dir), "RAY_gcs_storage_path": str(temp_dir / "gcs")}
@@ -221,15 +244,18 @@ def chaos_cluster(folder: Path, args: dict[str, Any]) -> Iterator[ChaosCluster]:
     (temp_dir / "ray").mkdir()
     with (folder / "nodes.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.ray_nodes", str(temp_dir), str(lasting_port())],
+            [
+                *(sys.executable, "-m", "tests.chaos.ray_nodes"),
+                *(str(temp_dir), str(lasting_port()), str(max_nodes)),
+            ],
             cwd=ROOT,
-            env=os.environ | ENVIRONMENT | own,
+            env=os.environ | ENVIRONMENT | own | (AUTOSCALER_ENVIRONMENT if max_nodes else {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         )
-    cluster = ChaosCluster(folder, changed(application(folder), **args), process)
+    cluster = ChaosCluster(folder, schema, process)
     try:
         cluster.answer()
         cluster.deploy(cluster.schema)

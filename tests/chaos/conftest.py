@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.chaos.cluster import ChaosCluster, chaos_cluster
+from tests.chaos.cluster import ChaosCluster, application, changed, chaos_cluster
 from tests.chaos.load import Load
-from tests.chaos.pictures import Pictures, undisturbed
+from tests.chaos.pictures import NUM_STEPS, Pictures, undisturbed
+from tests.conftest import FIGURES
 
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or secrets.randbelow(10**6) + 1
-FIGURES = pytest.StashKey[list[str]]()
 
 Note = Callable[[str], None]
 
@@ -22,14 +22,16 @@ def started(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ChaosCluster]:
     """Return a cluster whose application has the `args` that a test module has as `ARGS`."""
+    folder = tmp_path_factory.mktemp("chaos")
     args = getattr(request.module, "ARGS", {})
-    with chaos_cluster(tmp_path_factory.mktemp("chaos"), args) as running:
+    with chaos_cluster(folder, changed(application(folder), **args)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def pictures(started: ChaosCluster) -> Pictures:
-    return undisturbed(started.url)
+def pictures(request: pytest.FixtureRequest, started: ChaosCluster) -> Pictures:
+    """Return what the clients ask for; a test module may have another `NUM_STEPS`."""
+    return undisturbed(started.url, getattr(request.module, "NUM_STEPS", NUM_STEPS))
 
 
 @pytest.fixture
@@ -52,19 +54,6 @@ def load(cluster: ChaosCluster, pictures: Pictures, chance: random.Random) -> Ca
 
 
 @pytest.fixture
-def note(request: pytest.FixtureRequest) -> Note:
-    """Return what adds a line to the summary."""
-    lines = request.config.stash.setdefault(FIGURES, [])
-    return lambda line: lines.append(f"{request.node.name}: {line}")
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Print what the faults cost."""
-    lines = config.stash.get(FIGURES, [])
-    if lines:
-        terminalreporter.section("what the faults cost")
-        terminalreporter.write_line(f"CHAOS_SEED={SEED}")
-        for line in lines:
-            terminalreporter.write_line(line)
+def note(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Note:
+    """Return what adds a line to the summary, with what makes the random choices again."""
+    return lambda line: record_property(FIGURES, f"{request.node.name}: {line}, CHAOS_SEED={SEED}")

@@ -10,8 +10,8 @@ from typing import Self
 import httpx
 
 from tests.chaos.cluster import until
-from tests.chaos.pictures import BODY, PATH, SEEDS, Pictures, is_same, picture_in
-from tests.chaos.report import Attempt, Order, Report
+from tests.chaos.pictures import PATH, SEEDS, Pictures
+from tests.chaos.report import PAGE, Attempt, Order, Report
 
 TIMEOUT_S = 90
 RETRY_PAUSE_S = 0.5
@@ -131,25 +131,32 @@ class Load:
         began_at = time.monotonic()
         try:
             answer = client.post(
-                PATH, json=BODY | {"seed": seed}, headers=headers | {"x-request-id": request_id}
+                PATH,
+                json=self._pictures.body(seed),
+                headers=headers | {"x-request-id": request_id},
             )
         except httpx.TransportError as error:
             return Attempt(began_at, time.monotonic(), type(error).__name__)
         ended_at = time.monotonic()
         failure = self._failure_of(answer, request_id, seed)
         if failure is not None:
-            return Attempt(began_at, ended_at, failure)
+            # What the proxy says itself has no id.
+            refused_id = answer.headers.get("x-lumenfall-request-id")
+            return Attempt(began_at, ended_at, failure, refused_id, None, answer.status_code)
         document = answer.json()
-        return Attempt(began_at, ended_at, None, document["id"], document["metadata"]["cost"])
+        cost_usd = document["metadata"]["cost"]
+        return Attempt(began_at, ended_at, None, document["id"], cost_usd, answer.status_code)
 
     def _failure_of(self, answer: httpx.Response, request_id: str, seed: int) -> str | None:
         """Return what is wrong with an answer, if anything is."""
+        if answer.headers.get("content-type") != "application/json":
+            return PAGE
         if answer.status_code != 200:
             return f"{answer.status_code} {answer.text[:60]}"
         if answer.headers.get_list("x-request-id") != [request_id]:
             return "another request's id"
         if answer.json()["id"] != answer.headers["x-lumenfall-request-id"]:
             return "another request's answer"
-        if not is_same(picture_in(answer.json()), self._pictures[seed]):
+        if not self._pictures.has(answer.json(), seed):
             return "another picture"
         return None

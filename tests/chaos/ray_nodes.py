@@ -19,29 +19,39 @@ from ray.serve._private.api import serve_start
 from ray.serve._private.common import ReplicaState
 from ray.serve.schema import ServeDeploySchema
 
+from tests.chaos.node_provider import HEAD_ENVIRONMENT, OBJECT_STORE_BYTES, autoscaling_config
+
 HEAD_IP = "127.0.0.2"
 WORKER_IPS = ("127.0.0.3", "127.0.0.4")
 # Serve's controller and a proxy need none; everything else runs on the workers.
 HEAD_CPUS, WORKER_CPUS, WORKER_GPUS = 0, 4, 1
-OBJECT_STORE_BYTES = 128 * 1024 * 1024
+# Where nodes with GPUs come and go, everything that needs none runs on the head.
+LASTING_HEAD_CPUS, IDLE_S = 4, 6
 
 
 class RayNodes:
     """The nodes, and what can be done to them; each public method is a command."""
 
-    def __init__(self, temp_dir: Path, gcs_port: int) -> None:
-        self._cluster = Cluster(
-            initialize_head=True,
-            head_node_args={
-                "node_ip_address": HEAD_IP,
-                "num_cpus": HEAD_CPUS,
-                "gcs_server_port": gcs_port,
-                "temp_dir": str(temp_dir),
-                "include_dashboard": False,
-                "object_store_memory": OBJECT_STORE_BYTES,
-            },
-        )
-        for ip in WORKER_IPS:
+    def __init__(self, temp_dir: Path, gcs_port: int, max_nodes: int) -> None:
+        """Start the nodes.
+
+        Args:
+            temp_dir: Of Ray.
+            gcs_port: Of the head.
+            max_nodes: That Ray's autoscaler may add to the head; 0: two workers that stay.
+        """
+        head = {
+            "node_ip_address": HEAD_IP,
+            "num_cpus": HEAD_CPUS,
+            "gcs_server_port": gcs_port,
+            "temp_dir": str(temp_dir),
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
+        if max_nodes:
+            head |= autoscaled(temp_dir, gcs_port, max_nodes)
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        for ip in () if max_nodes else WORKER_IPS:
             self.add_node(ip, wait=False)
         self._cluster.wait_for_nodes()
         ray.init(
@@ -60,6 +70,14 @@ class RayNodes:
             num_gpus=WORKER_GPUS,
             object_store_memory=OBJECT_STORE_BYTES,
         )
+
+    def gpu_nodes(self) -> list[str]:
+        """Return the addresses of the nodes that have a GPU and are alive."""
+        return [
+            node["NodeManagerAddress"]
+            for node in ray.nodes()
+            if node["Alive"] and node["Resources"].get("GPU")
+        ]
 
     def forget_node(self, ip: str) -> None:
         """End what is left of a node whose raylet is dead."""
@@ -114,6 +132,19 @@ class RayNodes:
         self._cluster.shutdown()
 
 
+def autoscaled(temp_dir: Path, gcs_port: int, max_nodes: int) -> dict[str, Any]:
+    """Return what makes a head one to which Ray's autoscaler adds nodes."""
+    config = temp_dir / "autoscaling.json"
+    address = f"{HEAD_IP}:{gcs_port}"
+    document = autoscaling_config(address, LASTING_HEAD_CPUS, max_nodes, IDLE_S)
+    config.write_text(json.dumps(document), encoding="utf-8")
+    return {
+        "num_cpus": LASTING_HEAD_CPUS,
+        "autoscaling_config": str(config),
+        "env_vars": HEAD_ENVIRONMENT,
+    }
+
+
 @contextmanager
 def own_output() -> Iterator[TextIO]:
     """Keep the output for answers: what Ray prints goes where the errors go."""
@@ -133,10 +164,10 @@ def answer(nodes: RayNodes, line: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run `python -m tests.chaos.ray_nodes TEMP_DIR GCS_PORT`."""
-    temp_dir, gcs_port = sys.argv[1:]
+    """Run `python -m tests.chaos.ray_nodes TEMP_DIR GCS_PORT MAX_NODES`."""
+    temp_dir, gcs_port, max_nodes = sys.argv[1:]
     with own_output() as answers:
-        nodes = RayNodes(Path(temp_dir), int(gcs_port))
+        nodes = RayNodes(Path(temp_dir), int(gcs_port), int(max_nodes))
         try:
             answers.write("{}\n")
             for line in sys.stdin:

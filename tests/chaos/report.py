@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+# What was wrong with an answer that was not of ours: a page of the proxy, instead of JSON.
+PAGE = "a page"
+MAX_GAP_S = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -15,8 +19,9 @@ class Attempt:
         began_at: On the monotonic clock, in seconds.
         ended_at: The same.
         failure: What was wrong with the answer; None when nothing was.
-        request_id: `req_…`, of an answer that has one.
+        request_id: `req_…`, of an answer that has one, also of an error.
         cost_usd: As the answer says.
+        status: Of the answer; 0 when there was none.
     """
 
     began_at: float
@@ -24,6 +29,12 @@ class Attempt:
     failure: str | None
     request_id: str | None = None
     cost_usd: float | None = None
+    status: int = 0
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the answer was an error."""
+        return self.status >= 400
 
     @property
     def took_s(self) -> float:
@@ -88,6 +99,11 @@ class Report:
         return [attempt for order in self.orders for attempt in order.attempts]
 
     @property
+    def num_pages(self) -> int:
+        """How many answers were pages of the proxy."""
+        return sum(attempt.failure == PAGE for attempt in self.attempts)
+
+    @property
     def success_ratio(self) -> float:
         """The part of the orders that was fulfilled."""
         return len(self.fulfilled) / len(self.orders)
@@ -97,6 +113,11 @@ class Report:
         """The longest time without any good answer, the beginning and the end included."""
         ends = [order.last.ended_at for order in self.fulfilled]
         return max(b - a for a, b in pairwise([self.began_at, *sorted(ends), self.ended_at]))
+
+    @property
+    def allowed_gap_s(self) -> float:
+        """The gap that a fault may leave: of answers that a busy machine makes slow, three."""
+        return max(MAX_GAP_S, 3 * self.latency_s(0.5))
 
     @property
     def longest_wait_s(self) -> float:

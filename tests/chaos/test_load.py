@@ -1,9 +1,10 @@
-"""Clients that read slowly, and clients that leave."""
+"""Clients that read slowly, clients that write slowly, and clients that leave."""
 
 import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from select import select
 
 import httpx
 import pytest
@@ -18,6 +19,9 @@ MAX_WAIT_S = 30.0
 MAX_FREED_S = 2.0
 
 NUM_SLOW, NUM_LEAVING = 4, 8
+# Of each ingress; more write slowly than two of them let in.
+ARGS = {"api": {"max_pending_requests": 40}}
+NUM_WRITING = 200
 LARGE = BODY | {"size": "512x512", "num_inference_steps": 2, "n": 4}
 LONG = BODY | {"size": "1024x1024", "num_inference_steps": 50}
 
@@ -50,6 +54,30 @@ def test_slow_readers_hold_up_nobody_else(cluster: ChaosCluster, load: Loads, no
     assert not report.failures
     check_ledger(cluster.url, report)
     assert report.longest_wait_s <= MAX_WAIT_S
+
+
+@contextmanager
+def slow_writer(url: str) -> Iterator[socket.socket]:
+    """Begin a request and write no more of it."""
+    address = httpx.URL(url)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: {address.host}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((address.host, address.port)) as connection:
+        connection.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+        yield connection
+
+
+def test_slow_writers_keep_nobody_out(cluster: ChaosCluster, load: Loads, note: Note) -> None:
+    with ExitStack() as writers:
+        slow = [writers.enter_context(slow_writer(cluster.url)) for _ in range(NUM_WRITING)]
+        with load() as clients:
+            clients.until_answers(20)
+        waiting = [each for each in slow if not select([each], [], [], 0)[0]]
+    report = clients.report
+    note(f"{report.line()}, {len(waiting)} of {NUM_WRITING} slow writers still waited for")
+    assert not report.failures
+    check_ledger(cluster.url, report)
+    # More than there were places for, and some are still being read.
+    assert 0 < len(waiting) < NUM_WRITING
 
 
 def test_clients_that_leave_free_their_place(

@@ -4,13 +4,13 @@ import random
 import signal
 from collections.abc import Callable
 
-from tests.chaos.cluster import ChaosCluster, changed, send, until
+from tests.chaos.cluster import ChaosCluster, changed, send, told, until
 from tests.chaos.conftest import Note
 from tests.chaos.ledger import check_ledger
 from tests.chaos.load import Load
 
 BEFORE, AFTER = 6, 12  # answers
-OLD_PRICE_USD, NEW_PRICE_USD = 0.025, 0.03
+OLD_PRICE_USD, NEW_PRICE_USD, LIVE_PRICE_USD = 0.025, 0.03, 0.04
 MIN_ANSWERS = 200
 MAX_SLOWER = 3  # times the quiet p99
 MAX_REPLACED_S = 60.0
@@ -40,6 +40,31 @@ def test_an_update_costs_no_request_and_its_progress_shows(
     assert clients.prices_usd() == {OLD_PRICE_USD, NEW_PRICE_USD}
     check_ledger(cluster.url, report)
     assert report.latency_s(0.99) <= MAX_SLOWER * quiet_p99_s
+
+
+def test_a_user_config_is_applied_and_taken_back_by_replicas_that_go_on(
+    cluster: ChaosCluster, load: Loads, note: Note
+) -> None:
+    def replicas() -> set[int]:
+        return {each.pid for each in cluster.titled("ServeReplica:")}
+
+    before = replicas()
+    with load() as clients:
+        clients.until_answers(BEFORE)
+        (old_price_usd,) = clients.prices_usd()
+        cluster.deploy(told(cluster.schema, "Ingress", {"api": {"price_usd": LIVE_PRICE_USD}}))
+        applied_s = until(lambda: LIVE_PRICE_USD in clients.prices_usd())
+        clients.until_everybody_was_answered()
+    with load() as later:
+        later.until_answers(AFTER)
+        cluster.deploy(told(cluster.schema, "Ingress", {}))
+        until(lambda: old_price_usd in later.prices_usd())
+    note(f"{clients.report.line()}, the first new price after {applied_s:.1f} s")
+    assert later.prices_usd() == {LIVE_PRICE_USD, old_price_usd}
+    assert replicas() == before
+    for report in (clients.report, later.report):
+        assert not report.failures
+        check_ledger(cluster.url, report)
 
 
 def test_an_update_that_cannot_start_leaves_the_old_one_serving_and_says_why(
