@@ -18,8 +18,7 @@ from typing import Any
 
 import yaml
 
-from serve_app.config import PROXY_CALLBACK
-from serve_app.deployments import proxy_pages
+from serve_app.deployments.serve_environment import SERVE_ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "krea-8gpu.yaml"
@@ -123,11 +122,11 @@ def demand(config: Yaml, group: str, resource: str, bound: str) -> float:
 
 def environment(group: str) -> list[Yaml]:
     """Return the environment of a pool's containers; the key goes where the ingress runs."""
-    pages = {"name": PROXY_CALLBACK, "value": proxy_pages.IMPORT_PATH}
+    plain = [{"name": name, "value": value} for name, value in SERVE_ENVIRONMENT.items()]
     if group != "cpu":
-        return [pages]
+        return plain
     secret = {"name": "krea-serve", "key": "api-key"}
-    return [pages, {"name": "KREA_SERVE_API_KEY", "valueFrom": {"secretKeyRef": secret}}]
+    return [*plain, {"name": "KREA_SERVE_API_KEY", "valueFrom": {"secretKeyRef": secret}}]
 
 
 def volumes(config: Yaml) -> dict[str, tuple[Yaml, Yaml]]:

@@ -5,6 +5,7 @@ under `deployments:`, in Serve's own words.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -19,9 +20,6 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 BUCKET_URL = r"^(s3|gs|az)://[^/?#]+(/[^?#]*)?$"
 MAX_PRESIGNED_S = 7 * 24 * 3600  # S3 and GCS refuse to serve longer
-
-# Names, as `module:function`, what Serve's proxies call when they start (Ray 2.60).
-PROXY_CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 
 
 class Config(BaseModel):
@@ -79,8 +77,8 @@ class EngineConfig(Config):
         slo_factor: A picture is due after this many times the seconds it would take alone, or at
             its request's deadline, whichever is earlier.
         delivery_s: Seconds of a request's time that are kept for what follows the denoiser.
-        wedged_after_s: Seconds that a step may take before the replica counts as broken and is
-            replaced; its requests are then run again elsewhere.
+        wedged_after_s: Seconds that a step may take before the replica counts as broken and ends;
+            its requests are then run again elsewhere, for which their deadline must leave time.
         starved_after_s: Seconds after which a picture that others always go before gets its share.
         starved_share: Of the steps, for the oldest such picture.
         regular_threshold: With `acceleration: regular` a step is skipped where the first block's
@@ -92,7 +90,7 @@ class EngineConfig(Config):
     token_budget: Annotated[int, Field(gt=0)] | None = None
     slo_factor: Annotated[float, Field(ge=1)] = 3.0
     delivery_s: Annotated[float, Field(ge=0)] = 2.0
-    wedged_after_s: PositiveSeconds = 120.0
+    wedged_after_s: PositiveSeconds = 60.0
     starved_after_s: PositiveSeconds = 60.0
     starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.01
     regular_threshold: PositiveShare = 0.1
@@ -325,14 +323,19 @@ def otlp_endpoint() -> str | None:
 
 def trace_with(exporter: str) -> None:
     """Have Serve's processes that are started from now on make spans, for `module:function`."""
-    os.environ.setdefault("RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH", exporter)
-    os.environ.setdefault("RAY_SERVE_TRACING_SAMPLING_RATIO", "1")
-    os.environ.setdefault("OTEL_SERVICE_NAME", "krea-serve")
+    start_with(
+        {
+            "RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH": exporter,
+            "RAY_SERVE_TRACING_SAMPLING_RATIO": "1",
+            "OTEL_SERVICE_NAME": "krea-serve",
+        }
+    )
 
 
-def answer_pages_with(middlewares: str) -> None:
-    """Have Serve's proxies that are started from now on call a function, `module:function`."""
-    os.environ.setdefault(PROXY_CALLBACK, middlewares)
+def start_with(environment: Mapping[str, str]) -> None:
+    """Give processes that are started from now on some variables, where the user sets no other."""
+    for name, value in environment.items():
+        os.environ.setdefault(name, value)
 
 
 def key_pepper() -> str | None:

@@ -33,12 +33,12 @@ from ray.serve.schema import (
 from serve_app.config import (
     AppConfig,
     ScalingConfig,
-    answer_pages_with,
     first_line,
     otlp_endpoint,
+    start_with,
     trace_with,
 )
-from serve_app.deployments import proxy_pages
+from serve_app.deployments.serve_environment import SERVE_ENVIRONMENT
 from serve_app.errors import ConfigError, StartError
 from serve_app.model_facts import read_model_facts
 from serve_app.tracing import EXPORTER, check_exporter
@@ -114,7 +114,7 @@ def start_ray(temp_dir: Path) -> None:
     """
     # Serve's threads may outlive our Ray: their next call would start another, or join somebody's.
     auto_init_hook.enable_auto_connect = False
-    answer_pages_with(proxy_pages.IMPORT_PATH)
+    start_with(SERVE_ENVIRONMENT)
     if otlp_endpoint() is not None:
         check_exporter()
         trace_with(EXPORTER)

@@ -118,11 +118,11 @@ class Pipeline:
             asked = self._denoise_args(responses, params, deadline, index, shared)
             latents: Reference
             if attempt.is_suspect:
-                async with aclosing(self._as_suspect(responses, attempt, asked)) as denoised:
-                    latents = await anext(denoised)
+                method = self._stages.denoiser.denoise_suspect
+                latents = await only(in_turn(responses, attempt, method, *asked))
             else:
                 latents = responses.start(self._stages.denoiser.denoise, *asked)
-            return await self._decoded(responses, params, index, latents)
+            return await self._decoded(responses, attempt, params, index, latents)
 
         return await retried(chain, params.request_id, self._on_retry)
 
@@ -137,31 +137,20 @@ class Pipeline:
             yield await self._unchanged(responses, params)
             return
         asked = self._denoise_args(responses, params, deadline, 0, None)
+        denoiser = self._stages.denoiser
         if attempt.is_suspect:
-            denoised = self._as_suspect(responses, attempt, asked)
+            denoised = in_turn(responses, attempt, denoiser.denoise_suspect, *asked)
         else:
-            denoised = responses.start_stream(self._stages.denoiser.denoise_stream, *asked)
+            denoised = responses.start_stream(denoiser.denoise_stream, *asked)
 
         async def decode(latents: Reference) -> WrittenImage:
             # Held by itself, for a preview that the picture overtakes is cancelled by itself.
             with Responses() as of_one:
-                return await self._decoded(of_one, params, 0, latents)
+                return await self._decoded(of_one, attempt, params, 0, latents)
 
         async with aclosing(overtaking(denoised, decode)) as decoded:
             async for image in decoded:
                 yield image
-
-    async def _as_suspect(
-        self, responses: Responses, attempt: Attempt, asked: tuple[object, ...]
-    ) -> AsyncGenerator[ObjectRef[Any]]:
-        """Yield references to previews and picture, once the denoiser has come to this suspect."""
-        method = self._stages.denoiser.denoise_suspect
-        references = responses.start_stream(method, *asked)
-        # It says so by an item of its own; what fails before is raised here.
-        await (await anext(references))
-        attempt.has_turn = True
-        async for reference in references:
-            yield reference
 
     def _encoded(self, responses: Responses, params: GenerationParams) -> DeploymentResponse[Any]:
         return responses.start(self._stages.text_encoder.encode, params.prompt)
@@ -183,10 +172,20 @@ class Pipeline:
         return embeds, asked, responses.start(stages.vae.encode, image, params.canvas, asked.seed)
 
     async def _decoded(
-        self, responses: Responses, params: GenerationParams, index: int, latents: Reference
+        self,
+        responses: Responses,
+        attempt: Attempt,
+        params: GenerationParams,
+        index: int,
+        latents: Reference,
     ) -> WrittenImage:
         """Run what comes after the denoiser."""
-        pixels = responses.start(self._stages.vae.decode, latents)
+        vae = self._stages.vae
+        pixels: Reference
+        if attempt.is_suspect:
+            pixels = await only(in_turn(responses, attempt, vae.decode_suspect, latents))
+        else:
+            pixels = responses.start(vae.decode, latents)
         return await self._written(responses, params, index, pixels)
 
     async def _written(
@@ -194,7 +193,7 @@ class Pipeline:
         responses: Responses,
         params: GenerationParams,
         index: int,
-        pixels: DeploymentResponse[Any] | Pixels,
+        pixels: "Reference | Pixels",
     ) -> WrittenImage:
         """Check and write a picture; only the last response is awaited."""
         verdict = None
@@ -209,6 +208,24 @@ class Pipeline:
         assert params.input_image is not None
         facts = await responses.start(self._stages.text_encoder.count, params.prompt)
         return await self._written(responses, params, 0, Pixels(params.input_image.picture, facts))
+
+
+async def in_turn(
+    responses: Responses, attempt: Attempt, method: DeploymentHandle[Any], *args: object
+) -> AsyncGenerator[ObjectRef[Any]]:
+    """Yield references to what a method yields for a suspect, once it has come to this one."""
+    references = responses.start_stream(method, *args)
+    # It says so by an item of its own; what fails before is raised here.
+    await (await anext(references))
+    with attempt.turn():
+        async for reference in references:
+            yield reference
+
+
+async def only(references: AsyncGenerator[ObjectRef[Any]]) -> ObjectRef[Any]:
+    """Return the one reference there is."""
+    (reference,) = [reference async for reference in references]
+    return reference
 
 
 def is_unchanged(params: GenerationParams) -> bool:

@@ -16,9 +16,9 @@ asks again until the request's deadline (Ray 2.60).
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -54,17 +54,26 @@ class Attempt:
 
     Attributes:
         number: From 1.
-        has_turn: Whether it is the one suspect that a replica runs: if that dies now, it is of
-            this.
+        failed_in_turn: Whether it failed where it was the one suspect that a replica ran: if that
+            died, it was of this.
     """
 
     number: int = 1
-    has_turn: bool = False
+    failed_in_turn: bool = False
 
     @property
     def is_suspect(self) -> bool:
         """Whether a replica may have died of this chain."""
         return self.number > 1
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Be the one suspect of a replica for the length of the block."""
+        try:
+            yield
+        except Exception:  # not its end by who wants no more of it
+            self.failed_in_turn = True
+            raise
 
 
 class Responses:
@@ -121,7 +130,11 @@ class Responses:
     async def start_stream(
         self, method: DeploymentHandle[Any], *args: object
     ) -> AsyncGenerator[ObjectRef[Any]]:
-        """Call a deployment's generator; yield references to its items, which stay unopened."""
+        """Call a deployment's generator; yield references to its items, which stay unopened.
+
+        Raises:
+            RayError: It failed, or its replica died.
+        """
         response = cast(DeploymentResponseGenerator[Any], method.options(stream=True).remote(*args))
         self._responses.append(response)
         self._watch(args)
@@ -131,6 +144,8 @@ class Responses:
             asyncio.get_running_loop().run_in_executor, _STREAM_READERS, next, references, None
         )
         while (reference := await read()) is not None:
+            if reference == references.completed():
+                await reference  # no item: there is nothing in it but the error
             yield reference
 
 
@@ -234,7 +249,7 @@ async def _next_attempt(attempt: Attempt, error: Exception, request_id: str) -> 
     """Return the attempt after one that failed, after a pause, or raise what the client is told."""
     if not is_replica_loss(error) or attempt.number == MAX_ATTEMPTS:
         raise to_request_error(error, request_id) from error
-    if attempt.has_turn:
+    if attempt.failed_in_turn:
         logger.error("replicas die of request %s; it is given up", request_id, exc_info=error)
         raise PoisonRequestError from error
     logger.warning("request %s lost a replica in attempt %d", request_id, attempt.number)

@@ -9,17 +9,18 @@ from typing import Any
 import torch
 
 from serve_app.config import EngineConfig, LiveDenoiserConfig, ModelConfig
+from serve_app.deployments.end_replica import end_replica
 from serve_app.deployments.engine_metrics import EngineMetrics
 from serve_app.deployments.live_config import LiveConfig, overridden
 from serve_app.deployments.logs import log_through_serve, set_log_level
 from serve_app.deployments.stage_clock import StageClock, Timing
+from serve_app.deployments.turns import Turns
 from serve_app.engine.adapter_store import AdapterLease, AdapterStore
 from serve_app.engine.cost_model import FluxGeometry
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job, image_to_image_job, text_to_image_job
 from serve_app.engine.stats import EngineStats
 from serve_app.engine.transformers import Transformers
-from serve_app.errors import StageFailedError
 from serve_app.messages import DenoiseParams, EncodedImage, Latents, PromptEmbeds
 from serve_app.model_facts import read_model_facts
 from serve_app.routing.report import Report
@@ -27,9 +28,6 @@ from serve_app.scaling.reports import EngineWork
 from serve_app.spent import Spent
 from serve_app.stages.device import place
 from serve_app.stages.transformer import TransformerStage
-
-# What the caller must know before a suspect's first step, if that ends this process.
-NEWS_S = 0.1
 
 
 class Denoiser:
@@ -47,7 +45,7 @@ class Denoiser:
         transformers = Transformers(are_compiled=model.torch_compile)
         facts = read_model_facts(model.directory)
         transformers.warm_up([self._transformer, self._fast], facts.max_sequence_length)
-        self._engine = Engine(self._transformer, engine, transformers)
+        self._engine = Engine(self._transformer, engine, transformers, end_replica)
         self._adapters = AdapterStore(
             model.loras, self._transformer, model.lora_memory_bytes, model.max_loaded_loras
         )
@@ -55,7 +53,7 @@ class Denoiser:
         self._live_config = LiveConfig("Denoiser")
         self._metrics = EngineMetrics()
         self._clock = StageClock()
-        self._suspects = asyncio.Lock()
+        self._turns = Turns()
         self._report_numbers = count()
         self._flops_per_pixel = FluxGeometry.of(
             self._transformer.transformer.config
@@ -93,16 +91,11 @@ class Denoiser:
     async def denoise_suspect(
         self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None = None
     ) -> AsyncGenerator[Latents | None]:
-        """Yield None when it is this picture's turn, then what `denoise_stream` yields.
-
-        Suspects come one after the other: if the replica dies, who asks knows of which.
-        """
-        async with self._suspects:
-            yield None
-            await asyncio.sleep(NEWS_S)
-            async with aclosing(self.denoise_stream(embeds, params, image)) as streamed:
-                async for latents in streamed:
-                    yield latents
+        """Yield None when it is this picture's turn, then what `denoise_stream` yields."""
+        picture = self.denoise_stream(embeds, params, image)
+        async with aclosing(self._turns.taken_by(picture)) as taken:
+            async for latents in taken:
+                yield latents
 
     async def _streamed(self, job: Job) -> AsyncGenerator[tuple[torch.Tensor, bool]]:
         """Yield a job's previews as they come, then its latents, and which of both it is."""
@@ -174,10 +167,10 @@ class Denoiser:
         return Report(next(self._report_numbers), stats.left_s, s_per_pixel_step).numbers()
 
     def check_health(self) -> None:
-        """Tell Serve whether the engine can still denoise, and Prometheus how it stands."""
-        self._metrics.publish(self._engine.stats())
+        """Tell Prometheus how the engine stands; one that cannot denoise any more ends here."""
         if not self._engine.is_healthy:
-            raise StageFailedError("denoiser")
+            end_replica("the engine stands still")
+        self._metrics.publish(self._engine.stats())
 
 
 def spent_before(embeds: PromptEmbeds, image: EncodedImage | None) -> Spent:

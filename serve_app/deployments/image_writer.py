@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 from obstore.exceptions import BaseError
 
@@ -63,6 +64,10 @@ class ImageWriter:
             is_preview=pixels.is_preview,
             spent=spent,
         )
+
+    async def check_health(self) -> None:
+        """Return once a thread is free to compress: without one Serve's check runs out of time."""
+        await asyncio.to_thread(time.monotonic)
 
     async def _sweep(self, period_s: float) -> None:
         """Delete what has expired, for as long as the replica lives."""

@@ -1,6 +1,6 @@
 """What Serve's own proxy has to say, in our errors: none of our clients reads plain text.
 
-Its proxies call `middlewares` when they start, where their environment says so: `PROXY_CALLBACK`.
+Its proxies call `middlewares` when they start, where their environment says so.
 """
 
 from urllib.parse import quote

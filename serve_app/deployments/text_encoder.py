@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from serve_app.config import ModelConfig
+from serve_app.deployments.end_replica import end_replica
 from serve_app.deployments.logs import log_through_serve
 from serve_app.deployments.stage_clock import StageClock
 from serve_app.messages import PromptEmbeds, PromptFacts
@@ -18,7 +19,7 @@ class TextEncoder:
         log_through_serve()
         dtype, device = place(model)
         self._stage = TextEncoderStage.load(model.directory, dtype, device)
-        self._thread = StageThread("text-encoder")
+        self._thread = StageThread("text-encoder", end_replica)
         self._clock = StageClock()
 
     async def encode(self, prompt: str) -> PromptEmbeds:
@@ -30,3 +31,8 @@ class TextEncoder:
     async def count(self, prompt: str) -> PromptFacts:
         """Return how long the prompt is, without encoding it."""
         return self._stage.count(prompt)
+
+    def check_health(self) -> None:
+        """End here where no call would succeed any more."""
+        if not self._thread.is_healthy:
+            end_replica("its thread stands still")

@@ -26,15 +26,13 @@ from serve_app.engine.token_budget import measure_token_budget
 from serve_app.engine.transformers import Transformers
 from serve_app.errors import StageFailedError
 from serve_app.stages.transformer import TransformerStage
+from serve_app.stages.trouble import OnBroken, Trouble, stay
 
 logger = logging.getLogger(__name__)
 
 # Until the first step was measured, which is at the start unless the token budget is given: a slow
 # machine, so that nothing is expected too early. Nothing is refused or scaled by it.
 FIRST_S_PER_FLOP = 1e-11
-
-# Jobs whose step failed although each ran it alone: then it is the device, and not the jobs.
-MAX_FAILED_IN_A_ROW = 3
 
 
 class Engine:
@@ -49,6 +47,7 @@ class Engine:
         transformer: TransformerStage,
         config: EngineConfig,
         transformers: Transformers | None = None,
+        on_broken: OnBroken = stay,
     ) -> None:
         """Measure what a step takes, and start the thread.
 
@@ -56,6 +55,8 @@ class Engine:
             transformer: Which most jobs will be for.
             config: How jobs are chosen.
             transformers: The packed forwards, warmed up; None: they are made when first needed.
+            on_broken: Is told, from the engine's thread, that the device is of no more use, before
+                the job that showed it is failed.
         """
         self._config = config
         self._transformers = transformers or Transformers()
@@ -66,7 +67,8 @@ class Engine:
         )
         self._scheduler: Scheduler[Job] = Scheduler(self.cost_model, self._rules())
         self._num_steps = self._num_picture_steps = 0
-        self._num_failed_in_a_row = 0
+        self._on_broken = on_broken
+        self._failing_steps, self._bad_pictures = Trouble(on_broken), Trouble(on_broken)
         self._step_started_at: float | None = None
         self._is_closing = False
         self._changed = threading.Condition()
@@ -85,7 +87,8 @@ class Engine:
         is_wedged = (
             started_at is not None and time.monotonic() - started_at > self._config.wedged_after_s
         )
-        return self.is_alive and not is_wedged and self._num_failed_in_a_row < MAX_FAILED_IN_A_ROW
+        is_broken = self._failing_steps.is_of_the_device or self._bad_pictures.is_of_the_device
+        return self.is_alive and not is_wedged and not is_broken
 
     def submit(self, job: Job, on_step: OnStep | None = None) -> Future[torch.Tensor]:
         """Queue a job and return its final latents, packed and on the CPU.
@@ -167,6 +170,9 @@ class Engine:
         try:
             while self._wait_for_work():
                 self.step()
+        except Exception as error:
+            self._on_broken(f"the loop ended: {error}")
+            raise
         finally:
             self._fail_all()
 
@@ -212,21 +218,25 @@ class Engine:
         """Advance the jobs together or, if that fails, each alone; return together's operations."""
         try:
             return self._runner.step(jobs)
-        except Exception:
+        except Exception as error:
             logger.exception("a step of %s failed", ", ".join(job.name for job in jobs))
+            self._failing_steps.happened(error)
             for job in jobs:
                 self._guarded(job, partial(self._step_alone, job))
             return None
 
     def _step_alone(self, job: Job) -> None:
-        self._num_failed_in_a_row += 1
-        self._runner.step([job])
-        self._num_failed_in_a_row = 0
+        try:
+            self._runner.step([job])
+        except Exception as error:
+            self._failing_steps.failed(error)
+            raise
+        self._failing_steps.succeeded()
 
     def _count(self, jobs: Sequence[Job], flops: float, seconds: float) -> None:
         with self._changed:
             self._num_steps += 1
-            self._num_failed_in_a_row = 0
+            self._failing_steps.succeeded()
             self._num_picture_steps += len(jobs)
             self.cost_model.observe(flops, seconds)
 
@@ -249,10 +259,14 @@ class Engine:
         # Looked at here and not after each step: on a GPU a look waits for the device.
         if not torch.isfinite(latents).all():
             if job.runs_alone:
-                raise FloatingPointError("the latents are not finite")
+                error = FloatingPointError("the latents are not finite")
+                if not job.adapters:  # an adapter at any scale may do that by itself
+                    self._bad_pictures.failed(error)
+                raise error
             logger.warning("job %s: the latents are not finite; it runs again, alone", job.name)
             self._begin_again(job)
             return
+        self._bad_pictures.succeeded()
         self._remove(job)
         if job.future.set_running_or_notify_cancel():
             job.future.set_result(latents)

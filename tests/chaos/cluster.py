@@ -19,8 +19,7 @@ from typing import Any
 import psutil
 import yaml
 
-from serve_app.config import PROXY_CALLBACK
-from serve_app.deployments import proxy_pages
+from serve_app.deployments.serve_environment import SERVE_ENVIRONMENT
 from tests.chaos.node_provider import AUTOSCALER_ENVIRONMENT
 from tests.integration.conftest import own_places
 
@@ -35,7 +34,7 @@ POLL_S = 0.2
 FIXED_PORTS = range(20000, 32000)
 
 # How fast Ray notices a death: on a loaded machine not faster, or it sees deaths that are none.
-ENVIRONMENT = {
+ENVIRONMENT = SERVE_ENVIRONMENT | {
     "RAY_gcs_storage": "rocksdb",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "120",
     "RAY_health_check_initial_delay_ms": "5000",
@@ -46,7 +45,6 @@ ENVIRONMENT = {
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "5",
     "OMP_NUM_THREADS": "1",
     "PYTHONPATH": str(ROOT),
-    PROXY_CALLBACK: proxy_pages.IMPORT_PATH,
 }
 
 

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from ray import serve
+from ray.serve import Deployment
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.config import AppConfig
+from serve_app.deployments.ingress import Ingress
 from serve_app.errors import StartError
 from serve_app.local_cluster import (
     deployed,
@@ -21,6 +24,7 @@ from serve_app.local_cluster import (
     read_config,
     start_progress,
 )
+from serve_app.model_facts import read_model_facts
 from serve_app.tracing import check_exporter
 from tests.integration.collector import Collector, collecting
 
@@ -65,6 +69,31 @@ def stage_handles(without: str | None = None) -> dict[str, DeploymentHandle[Any]
         for argument, name in STAGES.items()
         if argument != without
     }
+
+
+LITTLE: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0.1}, "max_ongoing_requests": 64}
+
+
+@contextmanager
+def beside(
+    server: Server, name: str, config: AppConfig, **stages: object
+) -> Iterator[httpx.Client]:
+    """Run another ingress for the length of the block, with a client of its own.
+
+    Args:
+        server: The running application, whose stages it has.
+        name: Of its application.
+        config: Its own.
+        stages: Bound deployments, to take the place of the application's or to be added.
+    """
+    of_ingress = stage_handles() | stages
+    ingress = cast(Deployment, serve.deployment(Ingress, **LITTLE)).bind(
+        config, read_model_facts(config.model.directory), **of_ingress
+    )
+    serve.run(ingress, name=name, route_prefix=f"/{name}")
+    with httpx.Client(base_url=f"{server.url}/{name}", timeout=240) as client:
+        yield client
+    serve.delete(name)
 
 
 @pytest.fixture(scope="session")

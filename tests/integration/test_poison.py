@@ -17,14 +17,14 @@ from ray.serve import Deployment
 
 from serve_app.config import AppConfig
 from serve_app.deployments.denoiser import Denoiser
-from serve_app.deployments.ingress import Ingress
-from serve_app.messages import DenoiseParams, EncodedImage, Latents, PromptEmbeds
-from serve_app.model_facts import read_model_facts
-from tests.integration.conftest import Server, own_places, stage_handles
+from serve_app.deployments.vae import Vae
+from serve_app.messages import DenoiseParams, EncodedImage, Latents, Pixels, PromptEmbeds
+from tests.integration.conftest import LITTLE, Server, beside, own_places
 
 APP = "mortal"
 PATH = "/v1/images/generations"
 POISON = 666
+POISONOUS_SIZE = "256x320"
 BODY = {"prompt": "a red circle on a blue background", "size": "256x256", "steps": 50}
 
 
@@ -45,6 +45,15 @@ class Mortal(Denoiser):
             yield latents
 
 
+class MortalVae(Vae):
+    """A Vae that one size ends."""
+
+    async def decode(self, latents: Latents) -> Pixels:
+        if str(latents.canvas) == POISONOUS_SIZE:
+            os._exit(1)
+        return await super().decode(latents)
+
+
 def picture(response: httpx.Response) -> np.ndarray:
     encoded = response.json()["data"][0]["b64_json"]
     return np.asarray(Image.open(BytesIO(base64.b64decode(encoded))), dtype=np.int16)
@@ -61,40 +70,42 @@ def mortal(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     # The replicas cannot import the tests.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     config = AppConfig.model_validate(own_places(tmp_path_factory.mktemp("mortal")))
-    little = {"ray_actor_options": {"num_cpus": 0.1}, "max_ongoing_requests": 64}
-    denoiser = cast(Deployment, serve.deployment(Mortal, health_check_period_s=1, **little)).bind(
+    denoiser = cast(Deployment, serve.deployment(Mortal, health_check_period_s=1, **LITTLE)).bind(
         config.model, config.engine
     )
-    ingress = cast(Deployment, serve.deployment(Ingress, **little)).bind(
-        config,
-        read_model_facts(config.model.directory),
-        denoiser=denoiser,
-        **stage_handles(without="denoiser"),
+    vae = cast(Deployment, serve.deployment(MortalVae, health_check_period_s=1, **LITTLE)).bind(
+        config.model
     )
-    serve.run(ingress, name=APP, route_prefix=f"/{APP}")
-    with httpx.Client(base_url=f"{server.url}/{APP}", timeout=240) as client:
+    with beside(server, APP, config, denoiser=denoiser, vae=vae) as client:
         yield client
-    serve.delete(APP)
 
 
-@pytest.mark.parametrize("more", [{}, {"stream": True, "partial_images": 1}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"seed": POISON},
+        {"seed": POISON, "stream": True, "partial_images": 1},
+        {"size": POISONOUS_SIZE},
+    ],
+    ids=["denoiser", "denoiser, streamed", "Vae"],
+)
 def test_a_request_that_ends_replicas_fails_alone(
     mortal: httpx.Client, more: dict[str, Any]
 ) -> None:
-    def post(seed: int, **fields: Any) -> httpx.Response:
-        body = BODY | {"seed": seed, "response_format": "b64_json"}
-        return mortal.post(PATH, json=body | fields)
+    def post(seed: int, /, **fields: object) -> httpx.Response:
+        body = BODY | {"seed": seed, "response_format": "b64_json"} | fields
+        return mortal.post(PATH, json=body)
 
     undisturbed = {seed: picture(post(seed)) for seed in (1, 2, 3)}
     with ThreadPoolExecutor(4) as clients:
         neighbours = {seed: clients.submit(post, seed) for seed in undisturbed}
-        poison = clients.submit(post, POISON, **more).result()
+        poison = clients.submit(post, 4, **more).result()
     for seed, answer in neighbours.items():
         assert answer.result().status_code == 200
         # Within a level's rounding: what shares steps differs in so much.
         assert np.abs(picture(answer.result()) - undisturbed[seed]).max() <= 1
     assert "died of this request twice" in poison.text
-    if not more:
+    if "stream" not in more:
         assert poison.status_code == 500
         assert poison.headers["x-should-retry"] == "false"
     entries = mortal.get("/v1/requests").json()["data"]

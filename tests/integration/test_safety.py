@@ -10,10 +10,8 @@ from ray import cloudpickle, serve
 from ray.serve import Deployment
 
 from serve_app.config import AppConfig
-from serve_app.deployments.ingress import Ingress
 from serve_app.messages import Pixels, Verdict
-from serve_app.model_facts import read_model_facts
-from tests.integration.conftest import Server, own_places, stage_handles
+from tests.integration.conftest import LITTLE, Server, beside, own_places
 
 APP = "checked"
 STAGES = {
@@ -22,7 +20,6 @@ STAGES = {
     "vae": "Vae",
     "image_writer": "ImageWriter",
 }
-LITTLE_CPU = {"num_cpus": 0.1}
 PATH = "/v1/images/generations"
 RED = {"prompt": "a small blue circle on a red background", "size": "256x256", "seed": 1}
 BLUE = {"prompt": "a small red circle on a blue background", "size": "256x256", "seed": 1}
@@ -42,14 +39,9 @@ def checked(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     # The replicas cannot import the tests.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     config = AppConfig.model_validate(own_places(tmp_path_factory.mktemp("checked")))
-    checker = cast(Deployment, serve.deployment(NoRed, ray_actor_options=LITTLE_CPU)).bind()
-    ingress = cast(Deployment, serve.deployment(Ingress, ray_actor_options=LITTLE_CPU)).bind(
-        config, read_model_facts(config.model.directory), safety_checker=checker, **stage_handles()
-    )
-    serve.run(ingress, name=APP, route_prefix=f"/{APP}")
-    with httpx.Client(base_url=f"{server.url}/{APP}", timeout=120) as client:
+    checker = cast(Deployment, serve.deployment(NoRed, **LITTLE)).bind()
+    with beside(server, APP, config, safety_checker=checker) as client:
         yield client
-    serve.delete(APP)
 
 
 @pytest.mark.parametrize("more", [{}, {"n": 2}, {"response_format": "b64_json"}])

@@ -43,7 +43,7 @@ def releases(changelog: str) -> list[str]:
 
 
 def make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 
 
 def shell_blocks(markdown: str) -> list[str]:
@@ -54,7 +54,7 @@ def mentioned_targets(block: str) -> set[str]:
     """Return the targets that a shell block gives to make, past settings such as `PORT=9000`."""
     commands = re.findall(r"(?:^|[;&|]|\$)\s*(?:\w+=\S+\s+)*make\s+([^#\n;&|]*)", block, re.M)
     words = [word for command in commands for word in command.split()]
-    return {word for word in words if re.fullmatch("[a-z]+", word)}
+    return {word for word in words if re.fullmatch("[a-z-]+", word)}
 
 
 def tracked_files() -> list[Path]:
@@ -112,7 +112,7 @@ def test_a_readme_with_an_unknown_target_is_noticed() -> None:
 
 
 def test_every_target_of_the_makefile_says_what_it_does() -> None:
-    help_lines = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.M)
+    help_lines = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.M)
     assert set(help_lines) == make_targets()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,8 +102,8 @@ async def test_a_chain_of_which_a_second_replica_dies_is_given_up(num_waits: int
     async def deadly(responses: Responses, attempt: Attempt) -> None:
         suspicions.append(attempt.is_suspect)
         # The replica may die of another suspect, which had its turn before this one.
-        attempt.has_turn = attempt.number > 1 + num_waits
-        raise ActorDiedError()
+        with attempt.turn() if attempt.number > 1 + num_waits else nullcontext():
+            raise ActorDiedError()
 
     async def deadly_items(responses: Responses, attempt: Attempt) -> AsyncGenerator[Shown]:
         await deadly(responses, attempt)
@@ -116,13 +117,32 @@ async def test_a_chain_of_which_a_second_replica_dies_is_given_up(num_waits: int
         await anext(retried_stream(deadly_items, "req_1"))
 
 
-async def test_a_suspect_that_had_its_turn_and_lived_is_none_when_another_stage_fails() -> None:
-    async def fails(responses: Responses, attempt: Attempt) -> None:
-        attempt.has_turn = attempt.is_suspect
-        raise ActorDiedError() if attempt.number == 1 else ValueError("a bug")
+@pytest.mark.parametrize("num_deaths", [2, 3])
+async def test_a_suspect_that_lived_through_its_turn_is_none_when_another_stage_dies(
+    num_deaths: int,
+) -> None:
+    async def chain(responses: Responses, attempt: Attempt) -> int:
+        if attempt.is_suspect:
+            with attempt.turn():
+                pass
+        if attempt.number <= num_deaths:
+            raise ActorDiedError()
+        return attempt.number
 
-    with pytest.raises(StageFailedError):
-        await retried(fails, "req_1")
+    assert await retried(chain, "req_1") == num_deaths + 1
+
+
+async def test_a_turn_that_ends_early_is_no_failure_in_it() -> None:
+    attempt = Attempt(2)
+
+    async def items() -> AsyncGenerator[int]:
+        with attempt.turn():
+            yield 1
+            yield 2
+
+    async with aclosing(items()) as some:
+        assert await anext(some) == 1
+    assert not attempt.failed_in_turn
 
 
 @pytest.mark.parametrize("num_before", [0, 1, 2])

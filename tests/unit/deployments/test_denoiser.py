@@ -1,6 +1,7 @@
 """The denoiser's two calls give the same picture, and leaving one frees the engine."""
 
 import asyncio
+import os
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,33 @@ async def test_a_failed_job_fails_its_stream(
     )
     with pytest.raises(StageFailedError):
         _ = [latents async for latents in denoiser.denoise_stream(broken, params())]
+
+
+async def test_an_engine_that_stands_still_ends_the_replica(
+    model: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = list[int]()
+    monkeypatch.setattr(os, "_exit", ended.append)
+    denoiser = Denoiser(model, EngineConfig(token_budget=1))
+    denoiser.check_health()
+    assert not ended
+    denoiser._engine.close()
+    denoiser.check_health()
+    assert ended == [1]
+
+
+async def test_a_suspect_hears_of_its_turn_and_they_come_one_by_one(
+    denoiser: Denoiser, embeds: PromptEmbeds
+) -> None:
+    first, second = (denoiser.denoise_suspect(embeds, params()) for _ in range(2))
+    assert await anext(first) is None
+    waiting = asyncio.create_task(anext(second))
+    (latents,) = [latents async for latents in first]
+    assert latents is not None
+    assert await waiting is None
+    (other,) = [latents async for latents in second]
+    assert other is not None
+    assert torch.equal(latents.latents, other.latents)
 
 
 async def test_requests_with_adapters_share_a_batch_with_one_without(

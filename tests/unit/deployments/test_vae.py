@@ -61,3 +61,11 @@ async def test_linear_previews_leave_the_picture_as_it_is(model: ModelConfig) ->
     assert preview.is_preview
     assert preview.array.shape == picture.array.shape
     assert not np.array_equal(preview.array, picture.array)
+
+
+async def test_a_suspect_hears_of_its_turn_and_gets_the_same_picture(model: ModelConfig) -> None:
+    vae = Vae(model)
+    turn, pixels = [each async for each in vae.decode_suspect(PICTURE)]
+    assert turn is None
+    assert pixels is not None
+    assert np.array_equal(pixels.array, (await vae.decode(PICTURE)).array)

@@ -271,6 +271,56 @@ def test_steps_of_one_job_after_the_other_that_fail_make_it_unhealthy(
     assert engine.is_healthy
 
 
+def test_a_lost_device_is_told_before_any_job_is_failed(
+    transformer: TransformerStage, make_job: MakeJob
+) -> None:
+    told = list[tuple[str, bool]]()
+    engine = Engine(
+        transformer,
+        ONE_AT_A_TIME,
+        on_broken=lambda reason: told.append((reason, future.done())),
+    )
+
+    def fail(*_: object) -> None:
+        raise torch.AcceleratorError("an illegal memory access was encountered")
+
+    hook = transformer.transformer.register_forward_pre_hook(fail)
+    try:
+        with engine._changed:  # until there is a future
+            future = engine.submit(make_job())
+        with pytest.raises(StageFailedError):
+            future.result(PATIENCE_S)
+    finally:
+        hook.remove()
+        engine.close()
+    assert told
+    assert told[0] == ("AcceleratorError: an illegal memory access was encountered", False)
+    assert not engine.is_healthy
+
+
+def test_pictures_that_are_not_finite_one_after_the_other_are_of_the_device(
+    transformer: TransformerStage, make_job: MakeJob
+) -> None:
+    told = list[str]()
+    engine = Engine(transformer, ONE_AT_A_TIME, on_broken=told.append)
+
+    def spoil(_module: object, _args: object, output: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        return (output[0] * torch.nan,)
+
+    hook = transformer.transformer.register_forward_hook(spoil)
+    try:
+        for is_healthy in (True, True, False):
+            with pytest.raises(StageFailedError):
+                engine.submit(make_job()).result(PATIENCE_S)
+            assert engine.is_healthy is is_healthy
+    finally:
+        hook.remove()
+    assert told == ["FloatingPointError: the latents are not finite"]
+    assert engine.submit(make_job()).result(PATIENCE_S).isfinite().all()
+    assert engine.is_healthy
+    engine.close()
+
+
 def eventually(is_so: Callable[[], bool]) -> bool:
     ends_at = time.monotonic() + PATIENCE_S
     while not is_so() and time.monotonic() < ends_at:

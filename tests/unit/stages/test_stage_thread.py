@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from serve_app.stages import stage_thread
 from serve_app.stages.stage_thread import StageThread
+from serve_app.stages.trouble import MAX_FAILED_IN_A_ROW
 
 
 class Gate:
@@ -76,3 +78,32 @@ async def test_a_call_that_is_cancelled_before_its_turn_does_not_run(gate: Gate)
     gate.open()
     await asyncio.gather(running, kept)
     assert ran == ["kept"]
+
+
+async def test_a_call_that_does_not_end_makes_it_unhealthy(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = StageThread("test")
+    held_one = await held(thread, gate)
+    assert thread.is_healthy
+    monkeypatch.setattr(stage_thread, "WEDGED_AFTER_S", -1.0)
+    assert not thread.is_healthy
+    gate.open()
+    await held_one
+    assert thread.is_healthy
+
+
+async def test_calls_that_fail_one_after_the_other_make_it_unhealthy() -> None:
+    told = list[str]()
+    thread = StageThread("test", told.append)
+
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    for num_failed in range(MAX_FAILED_IN_A_ROW):
+        assert (thread.is_healthy, told) == (True, []), num_failed
+        with pytest.raises(ValueError, match="a bug"):
+            await thread.run(fail)
+    assert (thread.is_healthy, told) == (False, ["ValueError: a bug"])
+    await thread.run(str)
+    assert thread.is_healthy
