@@ -17,6 +17,8 @@ from serve_app.diffusion.schedule import SchedulerConfig, build_schedule
 from serve_app.engine import job as job_module
 from serve_app.engine import runner as runner_module
 from serve_app.engine.job import text_to_image_job
+from serve_app.engine.runner import Runner
+from serve_app.engine.transformers import Transformers
 from serve_app.errors import InvalidRequestError
 from serve_app.local_pipeline import LocalPipeline
 from serve_app.messages import DenoiseParams, EncodedImage, GenerationParams, Pixels, Size
@@ -201,15 +203,26 @@ def test_inpainting(models: Models, strength: float, num_steps: int) -> None:
     assert is_equal(ours, reference)
 
 
-def test_image_i_of_a_request_is_image_0_of_seed_plus_i(bfloat16_models: Models) -> None:
-    models, canvas = bfloat16_models, Size(64, 96)
+def test_image_i_of_a_request_is_image_0_of_seed_plus_i(models: Models, dtype: torch.dtype) -> None:
+    canvas = models.canvas(2, 3)
     request = GenerationParams("req_1", PROMPT, 3, 5, canvas, canvas, 4, 4.5, "png", 100, "url")
     embeds = models.ours.text_encoder.encode(PROMPT)
-    for index in range(request.num_images):
-        params = DenoiseParams("req_1", index, canvas, request.image_seed(index), 4, 4.5)
-        job = text_to_image_job(models.ours.transformer, embeds, params)
-        latents = models.ours.engine.submit(job).result()
-        assert torch.equal(latents, our_latents(models, canvas, 5 + index, 4))
+    seeds = [request.image_seed(index) for index in range(request.num_images)]
+    jobs = [
+        text_to_image_job(
+            models.ours.transformer, embeds, DenoiseParams("req_1", index, canvas, seed, 4, 4.5)
+        )
+        for index, seed in enumerate(seeds)
+    ]
+    runner = Runner(Transformers())
+    while not jobs[0].is_done:
+        runner.step(jobs)  # the pictures of a request share steps
+    # What shares steps differs from one alone in the rounding of float32's sums.
+    tolerance = 0.0 if dtype == torch.bfloat16 else 1e-5
+    for index, job in enumerate(jobs):
+        alone = our_latents(models, canvas, 5 + index, 4)
+        torch.testing.assert_close(job.latents, alone, rtol=0, atol=tolerance)
+    assert not torch.allclose(jobs[0].latents, jobs[1].latents, atol=1e-2)
 
 
 def test_each_step_is_told(bfloat16_models: Models) -> None:

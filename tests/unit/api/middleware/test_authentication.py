@@ -1,6 +1,7 @@
 """Who may use the API."""
 
 import base64
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -8,23 +9,20 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from serve_app.imaging.codecs import encode
 from serve_app.records.database import Database, url_of
 from serve_app.records.key_store import KeyStore
 from serve_app.records.keys import Scope
 from serve_app.records.pepper import load_pepper
-from tests.unit.api.conftest import MakeClient
+from tests.unit.api.conftest import MakeApp, MakeClient
 from tests.unit.api.drawing import Drawing
 from tests.unit.records.databases import sqlite_config
 
 KEY = "sk-krea-ä"
-KEYED = [
-    ("POST", "/images/generations"),
-    ("POST", "/images/variations"),
-    ("GET", "/models"),
-    ("GET", "/models/flux.1-krea-dev"),
-]
+VALUES = {"name": "flux.1-krea-dev", "request_id": "req_none"}  # of a path's parameters
 # What each scope opens.
 SCOPED = {
     Scope.GENERATE: ("POST", "/v1/images/generations"),
@@ -38,14 +36,29 @@ def bearer(key: str) -> dict[bytes, bytes]:
     return {b"authorization": f"Bearer {key}".encode()}
 
 
-@pytest.mark.parametrize("prefix", ["/v1", "/openai/v1"])
-@pytest.mark.parametrize(("method", "path"), KEYED)
-async def test_every_v1_route_asks_for_the_key(
-    make_client: MakeClient, prefix: str, method: str, path: str
-) -> None:
-    async with make_client(api_key=KEY) as client:
-        response = await client.request(method, prefix + path)
-        allowed = await client.request(method, prefix + path, headers=bearer(KEY))
+def keyed_routes(app: Starlette) -> list[tuple[str, str]]:
+    """Return method and path of every route below `/v1` and `/openai/v1`."""
+    return [
+        (method, re.sub(r"{(\w+)(:\w+)?}", lambda name: VALUES[name[1]], route.path))
+        for route in app.routes
+        if isinstance(route, Route) and route.path.startswith(("/v1/", "/openai/v1/"))
+        for method in sorted((route.methods or set()) - {"HEAD"})
+    ]
+
+
+async def test_every_v1_route_asks_for_the_key(make_app: MakeApp) -> None:
+    app = make_app(api_key=KEY)
+    routes = keyed_routes(app)
+    assert len(routes) >= 10
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        for method, path in routes:
+            await assert_asks_for_the_key(client, method, path)
+
+
+async def assert_asks_for_the_key(client: httpx.AsyncClient, method: str, path: str) -> None:
+    response = await client.request(method, path)
+    allowed = await client.request(method, path, headers=bearer(KEY))
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
     assert response.json()["error"] == {
