@@ -133,13 +133,18 @@ class Denoiser:
         lease: AdapterLease,
     ) -> Job:
         adapters = await asyncio.wrap_future(lease.ready)
-        transformer = self._fast if params.is_fast else self._transformer
-        if image is None:
-            job = text_to_image_job(transformer, embeds, params)
-        else:
-            job = image_to_image_job(transformer, embeds, params, image)
+        # In a thread, for a copy to a GPU waits for the step that runs there.
+        job = await asyncio.to_thread(self._new_job, embeds, params, image)
         job.adapters = adapters
         return job
+
+    def _new_job(
+        self, embeds: PromptEmbeds, params: DenoiseParams, image: EncodedImage | None
+    ) -> Job:
+        transformer = self._fast if params.is_fast else self._transformer
+        if image is None:
+            return text_to_image_job(transformer, embeds, params)
+        return image_to_image_job(transformer, embeds, params, image)
 
     def reconfigure(self, user_config: dict[str, Any] | None) -> None:
         """Take over a `user_config`, between two steps.

@@ -215,15 +215,35 @@ class Engine:
             return self._scheduler.pick(time.monotonic())
 
     def _run(self, jobs: Sequence[Job]) -> float | None:
-        """Advance the jobs together or, if that fails, each alone; return together's operations."""
+        """Advance the jobs together; return the operations, or None where that failed."""
         try:
             return self._runner.step(jobs)
         except Exception as error:
             logger.exception("a step of %s failed", ", ".join(job.name for job in jobs))
             self._failing_steps.happened(error)
-            for job in jobs:
-                self._guarded(job, partial(self._step_alone, job))
+            self._run_apart(jobs)
             return None
+
+    def _run_apart(self, jobs: Sequence[Job]) -> None:
+        """Advance each job alone, and fail those that cannot; the others share the step after all.
+
+        So those get what they would have got without the job that failed, to the bit. Where each
+        can run alone, as when a batch does not fit the memory, they do so from now on.
+        """
+        before = [(job, job.standing) for job in jobs]
+        left = [
+            (job, standing)
+            for job, standing in before
+            if self._guarded(job, partial(self._step_alone, job))
+        ]
+        if len(left) == len(jobs):
+            for job in jobs:
+                self._set_apart(job)
+            return
+        for job, standing in left:
+            job.go_back(standing)
+        if left:
+            self._run([job for job, _ in left])
 
     def _step_alone(self, job: Job) -> None:
         try:
@@ -273,18 +293,26 @@ class Engine:
 
     def _begin_again(self, job: Job) -> None:
         with self._changed:
-            self._scheduler.remove(job)
             job.begin_again()
+            self._set_apart(job)
+
+    def _set_apart(self, job: Job) -> None:
+        """Let a job share no more batch; the scheduler is to know it as another."""
+        with self._changed:
+            self._scheduler.remove(job)
+            job.runs_alone = True
             self._scheduler.add(job)
 
-    def _guarded(self, job: Job, work: Callable[[], None]) -> None:
-        """Do something for a job; what goes wrong fails this job and no other."""
+    def _guarded(self, job: Job, work: Callable[[], None]) -> bool:
+        """Do something for a job, which alone fails if it fails; return whether it was done."""
         try:
             work()
         except Exception:
             logger.exception("job %s failed in step %d", job.name, job.num_steps_done)
             self._remove(job)
             _fail(job)
+            return False
+        return True
 
     def _remove(self, job: Job) -> None:
         with self._changed:

@@ -110,9 +110,9 @@ class Job(Work):
         self.preview, self.step_cache = standing.preview, standing.step_cache
 
     def begin_again(self) -> None:
-        """Go back to the first step, for a run that shares no batch; no preview comes twice."""
+        """Go back to the first step; no preview comes twice."""
         self.latents, self.num_steps_done = self.first_latents, 0
-        self.runs_alone, self.preview_steps, self.preview = True, (), None
+        self.preview_steps, self.preview = (), None
         if self.step_cache is not None:
             self.step_cache = StepCache(self.step_cache.threshold)
 

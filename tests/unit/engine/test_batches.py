@@ -156,20 +156,52 @@ def test_a_picture_that_is_not_finite_changes_no_bit_of_its_neighbours(
         assert torch.equal(result, future.result(PATIENCE_S))
 
 
-def test_a_step_that_raises_is_tried_again_with_each_job_alone(
-    engine: Engine, transformer: TransformerStage, make_job: MakeJob, together: Callable[[], None]
+def test_a_job_that_raises_fails_alone_and_changes_no_bit_of_its_neighbours(
+    engine: Engine, make_job: MakeJob, together: Callable[[], None]
 ) -> None:
+    without = [engine.submit(make_job(seed)) for seed in (1, 2)]
+    together()
+    expected = [future.result(PATIENCE_S) for future in without]
+
+    doorstop = Doorstop()
+    engine.submit(make_job(99, num_steps=1), doorstop)
+    doorstop.wait()
     broken = make_job(7)
     broken.prompt_embeds = broken.prompt_embeds[..., :5]
     futures = [engine.submit(job) for job in (make_job(1), broken, make_job(2))]
-    together()
+    doorstop.remove()
     with pytest.raises(StageFailedError):
         futures[1].result(PATIENCE_S)
-    for future, seed in ((futures[0], 1), (futures[2], 2)):
+    for future, latents in zip((futures[0], futures[2]), expected, strict=True):
+        assert torch.equal(future.result(PATIENCE_S), latents)
+    assert engine.is_alive
+
+
+def test_jobs_that_fail_only_together_share_no_more_steps(
+    engine: Engine,
+    transformer: TransformerStage,
+    make_job: MakeJob,
+    together: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared: list[int] = []
+    step = Runner.step
+
+    def too_much_together(self: Runner, jobs: Sequence[Job]) -> float:
+        if len(jobs) > 1:
+            shared.append(len(jobs))
+            raise torch.OutOfMemoryError("no memory for so many")
+        return step(self, jobs)
+
+    monkeypatch.setattr(Runner, "step", too_much_together)
+    futures = [engine.submit(make_job(seed)) for seed in (1, 2)]
+    together()
+    for future, seed in zip(futures, (1, 2), strict=True):
         torch.testing.assert_close(
             future.result(PATIENCE_S), alone(transformer, make_job(seed)), atol=2e-6, rtol=0
         )
-    assert engine.is_alive
+    assert shared == [2]
+    assert engine.is_healthy
 
 
 def test_a_failure_that_passes_costs_no_job(
