@@ -20,6 +20,11 @@ import yaml
 
 from serve_app.deployments.serve_environment import SERVE_ENVIRONMENT
 
+STOP, STOP_S = "ray stop", 30
+START_S = (
+    120  # of a replica that takes the place of one, its weights on a disk or in the page cache
+)
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "krea-8gpu.yaml"
 RAYSERVICE = ROOT / "cluster" / "rayservice.yaml"
@@ -165,7 +170,7 @@ def pod(config: Yaml, name: str, resources: Yaml, ports: dict[str, int]) -> Yaml
         "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
         "resources": {"requests": resources, "limits": resources},
         "volumeMounts": [{"name": key, **mount} for key, (_, mount) in sources.items()],
-        "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", "ray stop"]}}},
+        "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", leave(config, name)]}}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -187,12 +192,34 @@ def pod(config: Yaml, name: str, resources: Yaml, ports: dict[str, int]) -> Yaml
     return {"metadata": {"labels": {"app.kubernetes.io/name": "krea-serve"}}, "spec": spec}
 
 
-def grace_s(config: Yaml) -> int:
-    """Return how long a pod may take to end: the slowest replica's drain, and 30 s to stop Ray."""
+def leave(config: Yaml, name: str) -> str:
+    """Return what a pod runs before it ends.
+
+    Serve moves the replicas of a node that drains: another is started elsewhere before one ends,
+    which finishes what it has. The proxy goes last.
+    """
+    if name == "head":
+        return STOP
+    drain = (
+        "ray drain-node --reason DRAIN_NODE_REASON_PREEMPTION --reason-message 'the pod ends'"
+        f" --deadline-remaining-seconds {drain_s(config)}"
+    )
+    # The brackets keep this very line from being found.
+    moved = "while grep -qs '[S]erveReplica\\|[P]roxyActor' /proc/[0-9]*/cmdline; do sleep 1; done"
+    return f"{drain} && {moved}; {STOP}"
+
+
+def drain_s(config: Yaml) -> int:
+    """Return how long the slowest replica may take to finish what it has."""
     drains: list[float] = [
         deployment.get("graceful_shutdown_timeout_s", 20) for deployment in deployments(config)
     ]
-    return math.ceil(max(drains)) + 30
+    return math.ceil(max(drains))
+
+
+def grace_s(config: Yaml) -> int:
+    """Return how long a pod may take to end: its drain, another replica's start, and Ray's stop."""
+    return drain_s(config) + START_S + STOP_S
 
 
 def pods_needed(config: Yaml, group: str, bound: str) -> int:

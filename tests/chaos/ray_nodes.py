@@ -6,6 +6,7 @@ input, one answer per line of the output; the end of the input ends the cluster.
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from tests.chaos.node_provider import HEAD_ENVIRONMENT, OBJECT_STORE_BYTES, auto
 
 HEAD_IP = "127.0.0.2"
 WORKER_IPS = ("127.0.0.3", "127.0.0.4")
+SPARE_IP = "127.0.0.5"
+DRAIN_S = 120
 # Serve's controller and a proxy need none; everything else runs on the workers.
 HEAD_CPUS, WORKER_CPUS, WORKER_GPUS = 0, 4, 1
 # Where nodes with GPUs come and go, everything that needs none runs on the head.
@@ -83,6 +86,17 @@ class RayNodes:
         """End what is left of a node whose raylet is dead."""
         (node,) = [each for each in self._cluster.worker_nodes if each.node_ip_address == ip]
         self._cluster.remove_node(node, allow_graceful=False)
+
+    def drain_node(self, ip: str) -> None:
+        """Tell Ray that a node is about to end, as `cluster/` does before a pod ends."""
+        (node,) = [each for each in self._cluster.worker_nodes if each.node_ip_address == ip]
+        command = [
+            *(str(Path(sys.executable).with_name("ray")), "drain-node"),
+            *("--address", self._cluster.address, "--node-id", node.node_id),
+            *("--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "the pod ends"),
+            *("--deadline-remaining-seconds", str(DRAIN_S)),
+        ]
+        subprocess.run(command, check=True)
 
     def kill_gcs(self) -> None:
         """Kill the head's store of the cluster's state."""

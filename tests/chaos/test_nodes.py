@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.chaos.cluster import ChaosCluster, send
+from tests.chaos.cluster import ChaosCluster, send, title_of, until
 from tests.chaos.conftest import Note
 from tests.chaos.ledger import check_ledger
 from tests.chaos.load import Load
-from tests.chaos.ray_nodes import WORKER_IPS
+from tests.chaos.ray_nodes import SPARE_IP, WORKER_IPS
 from tests.chaos.report import Order
 
 MAX_NODE_GAP_S = 10.0
@@ -36,6 +36,16 @@ def lost_node(cluster: ChaosCluster, ip: str) -> Iterator[None]:
     finally:
         cluster.do("forget_node", ip=ip)
         cluster.do("add_node", ip=ip)
+
+
+@contextmanager
+def spare_node(cluster: ChaosCluster) -> Iterator[None]:
+    """Have one node more for the length of the block, where replicas may move to."""
+    cluster.do("add_node", ip=SPARE_IP)
+    try:
+        yield
+    finally:
+        cluster.do("forget_node", ip=SPARE_IP)
 
 
 def test_a_controller_that_is_killed_costs_no_request(
@@ -92,6 +102,30 @@ def test_a_node_that_is_lost_costs_what_it_had_in_flight(
     check_ledger(cluster.url, report)
     assert report.longest_gap_s <= MAX_NODE_GAP_S
     assert report.longest_wait_s <= MAX_WAIT_S
+
+
+def test_a_node_that_is_drained_before_it_ends_costs_no_request(
+    cluster: ChaosCluster, load: Loads, chance: random.Random, note: Note
+) -> None:
+    ip = chance.choice(WORKER_IPS)
+
+    def is_empty() -> bool:
+        titles = [title_of(process) for process in cluster.of_node(ip)]
+        return not any("ServeReplica" in title or "ProxyActor" in title for title in titles)
+
+    with spare_node(cluster):
+        with load() as clients:
+            clients.until_answers(BEFORE)
+            cluster.do("drain_node", ip=ip)
+            drained_s = until(is_empty, lambda: str(cluster.status()))
+            with lost_node(cluster, ip):
+                send(signal.SIGKILL, *cluster.of_node(ip))
+                clients.until_everybody_was_answered()
+                clients.until_answers(AFTER)
+        report = clients.report
+        note(f"{report.line()}, empty after {drained_s:.1f} s")
+        assert not report.failures
+        check_ledger(cluster.url, report)
 
 
 def test_a_gcs_that_is_away_for_a_while_costs_no_request(
