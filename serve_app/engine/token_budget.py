@@ -5,6 +5,9 @@ other wait. It is measured when the engine starts, on the machine and the model 
 """
 
 import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import median
 
 import torch
 
@@ -12,40 +15,79 @@ from serve_app.engine.cost_model import CostModel, FluxGeometry
 from serve_app.engine.packed import PackedInputs, PackedTransformer
 from serve_app.stages.transformer import TransformerStage
 
-SATURATED = 0.95  # of the tokens per second that ever larger steps come near to
+SATURATED = 0.95  # of the tokens per second of the best size
 TOKENS = (96, 192, 384, 768, 1536, 3072, 6144, 12288)
 # Of a measured picture, for each dimension inside: 768 for FLUX.1, those of 256x256. So few that
 # attention, whose work grows with their square, has a small part in it.
 TOKENS_PER_DIM = 1 / 4
-NUM_ROUNDS = 4
-MIN_SIZES = 4
-MAX_SECONDS = 20.0
+NUM_ROUNDS = 5
+# After so many sizes in a row without a gain there is none to come: one may have been disturbed.
+NUM_FLAT = 2
+MAX_SECONDS = 10.0
+
+Measured = tuple[int, float]  # tokens of a step, and the seconds that it takes
 
 
 def measure_token_budget(
     transformer: TransformerStage, packed: PackedTransformer, cost_model: CostModel
 ) -> int:
-    """Run steps of more and more tokens; return the budget, and teach the cost model.
+    """Run steps of more and more tokens; return the budget, and teach the cost model."""
 
-    A single size's speed is as noisy as the machine, and the plateau flat: so the budget comes
-    from the line through all of them.
-    """
-    started = time.monotonic()
-    budget = 0
-    for number, num_tokens in enumerate(TOKENS, start=1):
+    def step_s(num_tokens: int) -> float:
         inputs, flops = _inputs(transformer, num_tokens)
-        cost_model.observe(flops, _step_s(packed, inputs, transformer.device))
-        budget = token_budget_of(cost_model, flops / num_tokens)
-        is_known = number >= MIN_SIZES and num_tokens > 2 * budget
-        if is_known or time.monotonic() - started > MAX_SECONDS:
+        seconds = _step_s(packed, inputs, transformer.device)
+        cost_model.observe(flops, seconds, id(transformer.transformer))
+        return seconds
+
+    return token_budget_of(measured_sizes(step_s))
+
+
+def measured_sizes(
+    step_s: Callable[[int], float], clock: Callable[[], float] = time.monotonic
+) -> Sequence[Measured]:
+    """Measure larger and larger steps, until they gain nothing or the time is up.
+
+    Args:
+        step_s: Measures a step of so many tokens.
+        clock: In seconds.
+    """
+    started, measured = clock(), list[Measured]()
+    for num_tokens in TOKENS:
+        size_started = clock()
+        measured.append((num_tokens, step_s(num_tokens)))
+        # The next size has twice the tokens, and takes up to about twice as long to measure.
+        next_s = 2 * (clock() - size_started)
+        if _is_flat(measured) or clock() + next_s - started > MAX_SECONDS:
             break
-    return min(budget, num_tokens)
+    return measured
 
 
-def token_budget_of(cost_model: CostModel, flops_per_token: float) -> int:
-    """Return the tokens of which a step's overhead is 5 %: the tokens per second lack as much."""
-    overhead_flops = cost_model.overhead_s / cost_model.s_per_flop
-    return max(1, int(SATURATED / (1 - SATURATED) * overhead_flops / flops_per_token))
+def token_budget_of(measured: Sequence[Measured]) -> int:
+    """Return the fewest tokens of which a step has 95 % of the best tokens per second.
+
+    Args:
+        measured: By their tokens; between two of them the seconds are taken for a line.
+    """
+    enough = SATURATED * max(map(_tokens_per_s, measured))
+    if _tokens_per_s(measured[0]) >= enough:
+        return measured[0][0]
+    smaller, larger = next(pair for pair in pairwise(measured) if _tokens_per_s(pair[1]) >= enough)
+    (tokens, seconds), (more_tokens, more_seconds) = smaller, larger
+    slope = (more_seconds - seconds) / (more_tokens - tokens)
+    # Where tokens = enough * (seconds of so many tokens), on the line through both.
+    return int(enough * (seconds - slope * tokens) / (1 - enough * slope))
+
+
+def _is_flat(measured: Sequence[Measured]) -> bool:
+    """Whether the last sizes have gained less than 5 % on the best before them."""
+    speeds = [_tokens_per_s(size) for size in measured]
+    before, last = speeds[:-NUM_FLAT], speeds[-NUM_FLAT:]
+    return bool(before) and SATURATED * max(last) < max(before)
+
+
+def _tokens_per_s(measured: Measured) -> float:
+    num_tokens, seconds = measured
+    return num_tokens / seconds
 
 
 def _inputs(transformer: TransformerStage, num_tokens: int) -> tuple[PackedInputs, float]:
@@ -72,13 +114,13 @@ def _inputs(transformer: TransformerStage, num_tokens: int) -> tuple[PackedInput
 
 @torch.no_grad()
 def _step_s(packed: PackedTransformer, inputs: PackedInputs, device: torch.device) -> float:
-    seconds = []
-    for _ in range(NUM_ROUNDS):
+    seconds = list[float]()
+    while len(seconds) < NUM_ROUNDS and (len(seconds) < 2 or sum(seconds) < LONG_S):
         started = time.monotonic()
         hidden = packed.first_block(packed.embed(inputs))
         packed.head(packed.other_blocks(hidden), hidden)
         if device.type != "cpu":
             torch.accelerator.synchronize(device)
         seconds.append(time.monotonic() - started)
-    # What else the machine did made some of them slower, and none faster.
-    return min(seconds)
+    # The first of a size may have to prepare something; what else the machine does makes some slow.
+    return median(seconds)
