@@ -6,6 +6,7 @@ Prompts are combinations of attributes that training never saw, and seeds start 
 """
 
 import argparse
+import hashlib
 import json
 import random
 import sys
@@ -49,6 +50,14 @@ def evaluate(
         seed = EVALUATION_SEED + index
         picture = pipeline.generate(prompt, size, seed, num_inference_steps, GUIDANCE_SCALE).array
         yield prompt, picture, judge(picture, scene)
+
+
+def weights_sha256(model: Path) -> str:
+    """Return what tells one set of weights from another: a hash of all its safetensors files."""
+    digest = hashlib.sha256()
+    for file in sorted(model.rglob("*.safetensors")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def shares(verdicts: list[Verdict]) -> dict[str, float]:
@@ -103,7 +112,12 @@ def main(arguments: list[str]) -> None:
             sys.stdout.flush()
             shown += drawn[:6]
     if options.record:
-        conditions = {"prompts": options.prompts, "steps": options.steps, "seed": EVALUATION_SEED}
+        conditions = {
+            "weights_sha256": weights_sha256(options.model),
+            "prompts": options.prompts,
+            "steps": options.steps,
+            "seed": EVALUATION_SEED,
+        }
         options.record.write_text(json.dumps(conditions | {"right": figures}, indent=2) + "\n")
     if options.sheet:
         contact_sheet(shown, columns=6).save(options.sheet)

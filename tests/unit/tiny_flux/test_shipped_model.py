@@ -6,7 +6,7 @@ from pathlib import Path
 from diffusers import FluxPipeline
 
 from serve_app.config import EMBEDDED_MODEL_DIR
-from serve_app.tiny_flux.evaluate import SIZES
+from serve_app.tiny_flux.evaluate import SIZES, weights_sha256
 from serve_app.tiny_flux.vocabulary import MAX_TEXT_TOKENS
 
 MAX_BYTES = 20_000_000
@@ -42,6 +42,10 @@ def test_it_is_small() -> None:
 
 def test_every_served_shape_was_evaluated() -> None:
     assert set(RECORD["right"]) == {f"{width}x{height}" for width, height in SIZES}
+
+
+def test_it_is_these_weights_that_were_evaluated() -> None:
+    assert RECORD["weights_sha256"] == weights_sha256(EMBEDDED_MODEL_DIR)
 
 
 def test_it_reaches_the_aim_at_every_size() -> None:
