@@ -3,10 +3,12 @@
 Its proxies call `middlewares` when they start, where their environment says so.
 """
 
+import secrets
 from urllib.parse import quote
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.answers.errors import error_response
@@ -54,7 +56,11 @@ class AnswerInJson:
             await self.app(scope, receive, in_json)
         finally:
             if not is_started:
-                await error_response(error_of(500, scope["path"]))(scope, receive, send)
+                response = page_of(500, scope["path"])
+                # Serve's id, which its own middleware within this one would have added.
+                if (request_id := Headers(scope=scope).get("x-request-id")) is not None:
+                    response.headers["x-request-id"] = request_id
+                await response(scope, receive, send)
 
 
 def is_page(start: Message) -> bool:
@@ -65,12 +71,19 @@ def is_page(start: Message) -> bool:
 
 async def replacement(start: Message, scope: Scope, receive: Receive, send: Send) -> None:
     """Send our error instead of a page, with the page's other headers."""
-    response = error_response(error_of(start["status"], scope["path"]))
+    response = page_of(start["status"], scope["path"])
     ours = {name for name, _ in response.raw_headers}
     response.raw_headers += [
         (name, value) for name, value in start["headers"] if name.lower() not in ours
     ]
     await response(scope, receive, send)
+
+
+def page_of(status: int, path: str) -> Response:
+    """Return our answer instead of a page; no ingress has given its request an id."""
+    response = error_response(error_of(status, path))
+    response.headers["X-Lumenfall-Request-Id"] = f"req_{secrets.token_hex(16)}"
+    return response
 
 
 def error_of(status: int, path: str) -> RequestError:

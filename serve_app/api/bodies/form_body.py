@@ -1,7 +1,7 @@
 """An untrusted multipart form to what a JSON body would be, but for text where JSON has types."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -27,17 +27,26 @@ _KEY = re.compile(r"\[([^\[\]]*)\]")
 
 
 async def read_form_body(
-    request: Request, max_body_bytes: int, max_file_bytes: int
+    request: Request,
+    max_body_bytes: int,
+    max_file_bytes: int,
+    canonical: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the fields of a form: text as `str`, files as `UploadedFile`.
 
     `name[key]` makes an object of them and `name[]` a list; both may be nested.
 
+    Args:
+        request: With the form.
+        max_body_bytes: Of all of it.
+        max_file_bytes: Of each file.
+        canonical: By which name an error calls a file that has another, where it has.
+
     Raises:
         PayloadTooLargeError: The body, or one of its files, is over its limit.
         InvalidRequestError: The body is no form, or contradicts itself.
     """
-    reader = PartReader(request.headers.get("content-type", ""), max_file_bytes)
+    reader = PartReader(request.headers.get("content-type", ""), max_file_bytes, canonical)
     async for chunk in stream_body(request, max_body_bytes):
         reader.write(chunk)
     return form_object(reader.parts())

@@ -1,5 +1,6 @@
 """multipart/form-data to its parts, with every count and size limited while it is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from python_multipart.exceptions import FormParserError
@@ -34,17 +35,20 @@ class Part:
 class PartReader:
     """Takes a multipart body in pieces, and gives its parts in the end."""
 
-    def __init__(self, content_type: str, max_file_bytes: int) -> None:
+    def __init__(
+        self, content_type: str, max_file_bytes: int, canonical: Mapping[str, str] | None = None
+    ) -> None:
         """Begin a body.
 
         Args:
             content_type: The whole header; its boundary separates the parts.
             max_file_bytes: Of each part that is a file.
+            canonical: By which name an error calls a file that has another, where it has.
 
         Raises:
             InvalidRequestError: There is no usable boundary.
         """
-        self._max_file_bytes = max_file_bytes
+        self._max_file_bytes, self._canonical = max_file_bytes, canonical or {}
         self._parts: list[Part] = []
         self._num_delimiters = 0
         self._tail = b""
@@ -147,7 +151,8 @@ class PartReader:
     def _add_content(self, data: bytes, start: int, end: int) -> None:
         self._num_bytes += end - start
         if self._filename is not None and self._num_bytes > self._max_file_bytes:
-            raise file_too_large(self._name.partition("[")[0], self._max_file_bytes)
+            name = self._name.partition("[")[0]
+            raise file_too_large(self._canonical.get(name, name), self._max_file_bytes)
         self._chunks.append(data[start:end])
 
     def _end_part(self) -> None:

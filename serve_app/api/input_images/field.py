@@ -40,7 +40,7 @@ class ImageField:
         items = value if isinstance(value, list) else [value]
         sources = [self._source(item) for item in items if item is not None]
         if len(sources) > 1:
-            raise self._too_many()
+            raise self.too_many()
         return sources[0] if sources else None
 
     def schema(self) -> JsonSchema:
@@ -78,7 +78,8 @@ class ImageField:
             raise invalid.wrong_value(self.param, beginning, rule)
         return ImageUrl(item)
 
-    def _too_many(self) -> InvalidRequestError:
+    def too_many(self) -> InvalidRequestError:
+        """Return the error of a request with several."""
         if self.param == "image":
             message = f"Model '{MODEL_ID}' does not support multiple input images; send one."
             return InvalidRequestError(message, self.param)

@@ -7,6 +7,8 @@ from typing import Any
 
 from serve_app.api.parameters import Parameter
 from serve_app.api.values import invalid
+from serve_app.api.values.kinds import OneInAll
+from serve_app.errors import InvalidRequestError
 
 # Unknown names are told back to the client; no answer shall be longer for it than pictures are.
 MAX_UNKNOWN = 100
@@ -53,8 +55,15 @@ def _read(parameter: Parameter, sent: Mapping[str, object]) -> object:
             raise invalid.missing(parameter.name)
         return parameter.default
     read = {name: parameter.type.read(name, value) for name, value in sent.items()}
-    first, *others = read
+    # An empty list of images, say, is a name without a value.
+    first, *others = [name for name in read if read[name] is not None] or read
     for other in others:
         if read[other] != read[first]:
-            raise invalid.conflict(parameter.name, first, other)
+            raise _contradiction(parameter, first, other)
     return read[first]
+
+
+def _contradiction(parameter: Parameter, first: str, other: str) -> InvalidRequestError:
+    if isinstance(parameter.type, OneInAll):
+        return parameter.type.too_many()
+    return invalid.conflict(parameter.name, first, other)

@@ -57,7 +57,9 @@ def checked_fields(body: Mapping[str, object], operation: Operation, config: Api
         InvalidRequestError: A field breaks a rule.
         ModelNotFoundError: It asks for another model.
     """
-    check_model_field(body.get("model"), has_image=_has_image(body))
+    # An edit without an image lacks that, and not another model.
+    has_image = operation == "image_edit" or _has_image(body)
+    check_model_field(body.get("model"), has_image=has_image)
     fields = read_fields(body, image_parameters(config))
     check_rules(fields)
     if operation == "image_edit" and fields.values["image"] is None:
@@ -141,4 +143,4 @@ def _generation_params(
 
 def _has_image(body: Mapping[str, object]) -> bool:
     names = next(p.names for p in INPUT_IMAGES if p.name == "image")
-    return any(body.get(name) is not None for name in names)
+    return any(body.get(name) not in (None, []) for name in names)

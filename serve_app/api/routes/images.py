@@ -69,8 +69,10 @@ async def _read_edit_body(request: Request, services: Services) -> dict[str, Any
     config = services.config
     if media_type_of(request) != MEDIA_TYPE:
         return await read_json_body(request, config.max_body_bytes)
-    form = await read_form_body(request, config.max_body_bytes, config.max_file_bytes)
-    return json_fields(form, image_parameters(config))
+    table = image_parameters(config)
+    canonical = {name: parameter.name for parameter in table for name in parameter.names}
+    form = await read_form_body(request, config.max_body_bytes, config.max_file_bytes, canonical)
+    return json_fields(form, table)
 
 
 async def _answer(request: Request, body: dict[str, Any], operation: Operation) -> Response:
@@ -84,7 +86,8 @@ async def _answer(request: Request, body: dict[str, Any], operation: Operation) 
     recording_of(request).user = fields.values["safety_identifier"] or fields.values["user"]
     if is_dry_run(request):
         asked = await _read(request, fields, operation)
-        return document_response(cost_estimate(asked.params, config.price_usd))
+        estimate = cost_estimate(asked.params, config.price_usd)
+        return document_response(estimate, headers=SUCCESS_HEADERS)
     run = partial(_run, request, fields, operation, deadline)
     return await answer_once(request, body, deadline, run)
 

@@ -5,10 +5,11 @@ A string is never a number, a number never a boolean. `2.0` is an integer: JSON 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from serve_app.api.values import invalid
 from serve_app.api.values.patterns import any_case, whole
+from serve_app.errors import InvalidRequestError
 
 JsonSchema = dict[str, Any]
 
@@ -24,6 +25,14 @@ class ValueType(Protocol):
 
     def schema(self) -> JsonSchema:
         """Return the JSON Schema of the values that it reads, and of no others."""
+
+
+@runtime_checkable
+class OneInAll(Protocol):
+    """A type of which a request may have one value, under whichever of its field's names."""
+
+    def too_many(self) -> InvalidRequestError:
+        """Return the error of a request with several."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 from ray._common.utils import import_attr
+from ray.serve._private.http_util import RequestIdMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -63,8 +64,22 @@ async def broken(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize("proxy", [silent, broken])
 async def test_silence_becomes_an_error(proxy: ASGIApp) -> None:
-    answer = await got_of(proxy)
+    answer = await got_of(RequestIdMiddleware(proxy))
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+    assert_has_ids(answer)
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+async def test_a_page_s_answer_has_both_ids_once(status: int) -> None:
+    answer = await got_of(RequestIdMiddleware(PlainTextResponse(PAGE, status)))
+    assert_has_ids(answer)
+
+
+def assert_has_ids(answer: httpx.Response) -> None:
+    (serve_id,) = answer.headers.get_list("x-request-id")
+    (our_id,) = answer.headers.get_list("x-lumenfall-request-id")
+    assert serve_id
+    assert our_id.startswith("req_")
 
 
 @pytest.mark.parametrize("status", [404, 503])

@@ -168,6 +168,13 @@ def test_a_file_over_its_limit_is_refused_by_its_fields_name(name: bytes, size: 
     assert refused.value.message == "'image' is larger than 0.001 MB."
 
 
+def test_a_file_over_its_limit_is_refused_by_its_field_s_canonical_name() -> None:
+    reader = PartReader("multipart/form-data; boundary=B", MAX_FILE_BYTES, {"images": "image"})
+    with pytest.raises(PayloadTooLargeError) as refused:
+        reader.write(file(b"images[]", bytes(MAX_FILE_BYTES + 1)))
+    assert refused.value.param == "image"
+
+
 def test_text_has_no_limit_of_its_own() -> None:
     assert len(read(named(b"image_url", bytes(5000)) + END)[0].content) == 5000
 

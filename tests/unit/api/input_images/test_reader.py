@@ -126,6 +126,8 @@ def test_several_pictures_are_refused(value: object) -> None:
         ({"image": URL, "images": [{"image_url": URL}]}, False),
         ({"image": URL, "image_url": URL + "x"}, True),
         ({"image": [UPLOADED], "image_url": URL}, True),
+        ({"image": URL, "images": []}, False),
+        ({"images": [None], "image_url": URL}, False),
     ],
 )
 def test_two_names_of_one_picture(body: dict[str, Any], conflicts: bool) -> None:
@@ -135,6 +137,7 @@ def test_two_names_of_one_picture(body: dict[str, Any], conflicts: bool) -> None
     with pytest.raises(InvalidRequestError) as refused:
         read_fields(body, INPUT_IMAGES)
     assert refused.value.param == "image"
+    assert "does not support multiple input images" in refused.value.message
 
 
 @pytest.mark.parametrize("source", [UPLOADED, ImageUrl(DATA_URI)])
