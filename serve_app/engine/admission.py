@@ -7,6 +7,8 @@ from math import ceil
 
 from serve_app.errors import DeadlineExceededError, OverloadedError
 
+MAX_RETRY_S = 30  # as the API promises for a 503
+
 
 def check_in_time(solo_s: float, ahead_s: float, left_s: float) -> None:
     """Raise if a job cannot end in time.
@@ -19,7 +21,7 @@ def check_in_time(solo_s: float, ahead_s: float, left_s: float) -> None:
     Raises:
         DeadlineExceededError: Not even alone.
         OverloadedError: Not behind what is there already; so much of that is gone after
-            `retry_after_s`.
+            `retry_after_s`, or in `MAX_RETRY_S` if that is less.
     """
     if solo_s > left_s:
         raise DeadlineExceededError(
@@ -31,7 +33,7 @@ def check_in_time(solo_s: float, ahead_s: float, left_s: float) -> None:
         raise OverloadedError(
             f"The picture would be denoised in about {_seconds(ahead_s + solo_s)},"
             f" and its request has {_seconds(left_s)} left.",
-            retry_after_s=ceil(late_s),
+            retry_after_s=min(ceil(late_s), MAX_RETRY_S),
             reason="deadline",
         )
 

@@ -10,7 +10,7 @@ class Report:
     """How long a picture would wait at a denoiser.
 
     Attributes:
-        number: Of the report; another one says something new.
+        number: Of the report, one more than of the one before; another one says something new.
         left_s: Predicted seconds of what it has.
         s_per_pixel_step: Predicted seconds for each pixel of a picture and each of its steps, at
             1024x1024.

@@ -7,8 +7,9 @@ other ingresses send it learns from the replicas' next reports.
 import logging
 import time
 
+from ray.serve._private.common import RequestMetadata
 from ray.serve._private.request_router.pow_2_router import PowerOfTwoChoicesRequestRouter
-from ray.serve.request_router import PendingRequest, ReplicaID, RunningReplica
+from ray.serve.request_router import PendingRequest, RunningReplica
 
 from serve_app.messages import DenoiseParams
 from serve_app.routing.report import Report
@@ -55,11 +56,19 @@ class WorkRouter(PowerOfTwoChoicesRequestRouter):  # type: ignore[misc]  # Ray's
             pending_request.routing_context.should_backoff = True
         return [[by_name[name]] for name in order]
 
-    def on_request_routed(
-        self, pending_request: PendingRequest, replica_id: ReplicaID, result: object
+    def _fulfill_next_pending_request(
+        self, replica: RunningReplica, request_metadata: RequestMetadata | None = None
     ) -> None:
-        """Count what a replica was sent."""
-        self._standings.sent(replica_id.unique_id, pixel_steps(pending_request))
+        """Give a replica to the request whose turn it is, and count that at once.
+
+        Serve's public hook, `on_request_routed`, comes when the replica has taken the request, and
+        it takes none before the prompt is encoded: all that come meanwhile would go to the same.
+        """
+        waiting = (each for each in self._pending_requests_to_fulfill if not each.future.done())
+        request = next(waiting, None)
+        super()._fulfill_next_pending_request(replica, request_metadata)
+        if request is not None:
+            self._standings.sent(replica.replica_id.unique_id, pixel_steps(request))
 
 
 def pixel_steps(request: PendingRequest) -> float:

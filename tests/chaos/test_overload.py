@@ -16,9 +16,12 @@ ARGS = {"api": {"deadline_s": 15}}
 # So long that refusing takes a small part of the two cores that the pictures need as well.
 NUM_STEPS = 50
 
-OVERLOAD, FLOOD_S = 10, 30
+OVERLOAD, FLOOD_S = 10, 60
 MIN_GOODPUT = 0.9  # of what it does without a flood
-MAX_REFUSAL_S = 0.25
+MAX_REFUSAL_S = 0.25  # of all but the slowest hundredth
+# Client, proxies and stages share two cores: one refusal in hundreds meets a process that has
+# neither. A refusal that had stood in a queue of pictures would take longer.
+MAX_SLOWEST_REFUSAL_S = 1.5
 MAX_RECOVERY_S = 5.0
 # After the flood, of before: what is kept of each refused request would be more.
 MAX_GROWTH = 1.5
@@ -74,7 +77,7 @@ def test_ten_times_too_many_are_refused_at_once_and_in_order(
         f"capacity {capacity_hz:.1f}/s, {len(seen.answers)} asked, {seen.count(200)} ok "
         f"({goodput_hz:.1f}/s, p99 {seen.took_s(0.99, 200):.1f} s), "
         f"{seen.count(*REFUSALS)} refused (p50 {seen.took_s(0.5, *REFUSALS):.2f} s, "
-        f"p99 {seen.took_s(0.99, *REFUSALS):.2f} s), "
+        f"p99 {seen.took_s(0.99, *REFUSALS):.2f} s, slowest {seen.took_s(1, *REFUSALS):.2f} s), "
         f"faults {seen.faults()}; afterwards p50 {after.report.latency_s(0.5):.2f} s, "
         f"recovered after {recovered_s:.1f} s, ingresses {[each.line() for each in grown.values()]}"
     )
@@ -82,5 +85,6 @@ def test_ten_times_too_many_are_refused_at_once_and_in_order(
     assert not after.report.failures
     assert goodput_hz >= MIN_GOODPUT * capacity_hz
     assert seen.took_s(0.99, *REFUSALS) <= MAX_REFUSAL_S
+    assert seen.took_s(1, *REFUSALS) <= MAX_SLOWEST_REFUSAL_S
     assert recovered_s <= MAX_RECOVERY_S
     assert all(max(each.memory, each.files) <= MAX_GROWTH for each in grown.values())

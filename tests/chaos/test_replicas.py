@@ -12,7 +12,9 @@ from tests.chaos.conftest import Note
 from tests.chaos.ledger import check_ledger
 from tests.chaos.load import Load
 
-MAX_HEALING_S = 60.0
+# From the kill on. The aim is 15 s on a quiet machine; two cores that the clients keep busy, and
+# that other work may share, took 13 to 18 s after the answers that are waited for first.
+MAX_HEALING_S = 30.0
 BEFORE, AFTER = 6, 12  # answers
 
 Loads = Callable[..., Load]
@@ -28,13 +30,16 @@ def test_a_stage_that_is_killed_costs_no_request(
     with load() as clients:
         clients.until_answers(BEFORE)
         send(signal.SIGKILL, chance.choice(cluster.replicas(deployment)))
-        clients.until_answers(AFTER)
-        healed_s = cluster.until_healthy()
+        killed_at = time.monotonic()
+        clients.until_answers(AFTER)  # before them Serve may not have noticed
+        cluster.until_healthy()
+        healed_s = time.monotonic() - killed_at
     report = clients.report
     note(f"{report.line()}, healed after {healed_s:.1f} s")
     assert not report.failures
     check_ledger(cluster.url, report)
     assert report.longest_gap_s <= report.allowed_gap_s
+    assert healed_s <= MAX_HEALING_S
 
 
 @pytest.mark.short

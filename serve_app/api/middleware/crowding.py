@@ -23,7 +23,7 @@ from serve_app.config import ApiConfig
 from serve_app.errors import DeadlineExceededError, OverloadedError
 
 NUM_REMEMBERED = 32
-MIN_RETRY_S, MAX_RETRY_S = 1, 60
+MIN_RETRY_S, MAX_RETRY_S = 1, 30  # as the API promises for a 503
 
 # One picture alone says little of how many can be made side by side.
 MIN_PLACES = 16
@@ -47,6 +47,29 @@ class Stay:
     began_at: float
 
 
+class Line:
+    """Who was told to come back, one after the other: not all of them for the same place.
+
+    Nobody really stands in it. It is as long as the time that was promised last is away, so it
+    becomes shorter by itself, and whoever never comes back leaves a gap that lasts no longer.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._promised_at = -math.inf
+
+    def join(self, places_s: float) -> float:
+        """Return in how many seconds it is the turn of one more.
+
+        Args:
+            places_s: Seconds in which as many places become free as it needs.
+        """
+        now = self._clock()
+        # No longer than what can be told: those who come later would wait for nobody.
+        self._promised_at = min(max(self._promised_at, now) + places_s, now + MAX_RETRY_S)
+        return self._promised_at - now
+
+
 class Room:
     """The places of one ingress; it knows how fast they become free."""
 
@@ -54,6 +77,7 @@ class Room:
         self._clock = clock
         self._num_requests = self._num_images = 0
         self._answered: deque[tuple[int, float]] = deque(maxlen=NUM_REMEMBERED)
+        self._line = Line(clock)
 
     def check(self, config: ApiConfig, num_images: int = 1) -> None:
         """Check that there is a place for one more request.
@@ -63,7 +87,8 @@ class Room:
             num_images: That it asks for.
 
         Raises:
-            OverloadedError: There is none.
+            OverloadedError: There is none; the request has its turn after `retry_after_s`, behind
+                all who were refused before and are not back yet.
         """
         most = self._num_images_in_time(config)
         # Whoever comes alone may ask for any number.
@@ -107,9 +132,9 @@ class Room:
         return sum(took_s for _, took_s in self._answered) / num_before if num_before else 0.0
 
     def _retry_after_s(self, num_images: int) -> int:
-        """Return in how many seconds places become free for so many, as the latest ones did."""
-        free_after_s = num_images * self._s_per_image()
-        return min(max(math.ceil(free_after_s), MIN_RETRY_S), MAX_RETRY_S)
+        """Return in how many seconds places for so many are free, and nobody else's turn."""
+        turn_after_s = self._line.join(num_images * self._s_per_image())
+        return min(max(math.ceil(turn_after_s), MIN_RETRY_S), MAX_RETRY_S)
 
 
 @dataclass(slots=True)

@@ -38,10 +38,17 @@ def pending(steps: int = 10) -> PendingRequest:
 
 
 def router_of(*replicas: Replica) -> WorkRouter:
-    router = WorkRouter(deployment_id=DENOISER, handle_source=DeploymentHandleSource.REPLICA)
+    router = WorkRouter(
+        deployment_id=DENOISER,
+        handle_source=DeploymentHandleSource.REPLICA,
+        use_replica_queue_len_cache=True,
+    )
     router.initialize_state()
     router._replicas = {replica.replica_id: replica for replica in replicas}
+    router._replicas_list = list(replicas)
     router._replica_id_set = set(router._replicas)
+    for name in router._replicas:
+        router._replica_queue_len_cache.update(name, 0)
     return router
 
 
@@ -55,9 +62,29 @@ async def test_it_ranks_by_work() -> None:
     replicas = [Replica("a", 7.0), Replica("b", 2.0), Replica("c", 4.0)]
     router = router_of(*replicas)
     assert await choice(router, *replicas) == [["b"], ["c"], ["a"]]
-    for _ in range(5):
-        router.on_request_routed(pending(), replicas[1].replica_id, None)
-    assert await choice(router, *replicas) == [["c"], ["a"], ["b"]]
+
+
+async def test_requests_that_come_together_do_not_go_together() -> None:
+    replicas = [Replica("a", 6.0), Replica("b", 2.0), Replica("c", 4.0)]
+    router = router_of(*replicas)
+    # Each of five seconds of work, and nobody has said yet that it was taken.
+    choices = (router._choose_replica_for_request(pending()) for _ in range(4))
+    chosen = await asyncio.gather(*choices)
+    assert [replica.replica_id.unique_id for replica in chosen] == ["b", "c", "a", "b"]
+
+
+async def test_it_counts_the_request_that_has_its_turn() -> None:
+    replicas = [Replica("a", 0.0), Replica("b", 2.0)]
+    router = router_of(*replicas)
+    gone, small, large = pending(), pending(steps=1), pending(steps=40)
+    gone.future.cancel()
+    router._pending_requests_to_fulfill.extend([gone, small, large])
+    router._fulfill_next_pending_request(replicas[0], large.metadata)
+    assert small.future.result() is replicas[0]
+    assert not large.future.done()
+    assert await choice(router, *replicas) == [["a"], ["b"]]
+    router._fulfill_next_pending_request(replicas[0], small.metadata)
+    assert await choice(router, *replicas) == [["b"], ["a"]]
 
 
 async def test_where_work_is_not_known_serve_chooses_two() -> None:

@@ -23,14 +23,47 @@ def test_the_least_work_comes_first() -> None:
     assert standings(3.0, 1.0, 2.0).order(names(3), now=1.0) == ["r1", "r2", "r0"]
 
 
-def test_what_was_sent_counts_until_the_next_report() -> None:
+def test_what_was_sent_counts_until_the_report_after_the_next() -> None:
     made = standings(1.0, 2.0)
     made.sent("r0", pixel_steps=500.0)
     assert made.order(names(2), now=1.0) == ["r1", "r0"]
     made.note("r0", Report(1, 1.0, 0.01), now=2.0)
     assert made.order(names(2), now=2.0) == ["r1", "r0"]
-    made.note("r0", Report(2, 1.5, 0.01), now=3.0)
-    assert made.order(names(2), now=3.0) == ["r0", "r1"]
+    # Made before the picture was there, it came after that was sent.
+    made.note("r0", Report(2, 1.0, 0.01), now=3.0)
+    assert made.order(names(2), now=3.0) == ["r1", "r0"]
+    made.note("r0", Report(3, 1.5, 0.01), now=3.5)
+    assert made.order(names(2), now=3.5) == ["r0", "r1"]
+
+
+def test_of_two_periods_the_later_one_still_counts() -> None:
+    made = standings(0.0, 4.0)
+    made.sent("r0", pixel_steps=900.0)
+    made.note("r0", Report(2, 0.0, 0.01), now=0.5)
+    made.sent("r0", pixel_steps=300.0)
+    made.note("r0", Report(3, 0.0, 0.01), now=1.0)
+    assert made.order(names(2), now=1.0) == ["r0", "r1"]
+    made.sent("r0", pixel_steps=200.0)
+    assert made.order(names(2), now=1.0) == ["r1", "r0"]
+
+
+def test_a_report_after_one_that_was_not_looked_at_knows_of_all() -> None:
+    made = standings(1.0, 2.0)
+    made.sent("r0", pixel_steps=500.0)
+    made.note("r0", Report(3, 1.5, 0.01), now=1.0)
+    assert made.order(names(2), now=1.0) == ["r0", "r1"]
+
+
+def test_a_burst_is_spread_though_a_report_comes_in_the_middle() -> None:
+    made = standings(0.0, 0.0)
+    sent = dict.fromkeys(names(2), 0)
+    for number in range(20):
+        if number == 10:
+            made.note("r0", Report(2, 0.0, 0.01), now=0.5)
+        (first, _) = made.order(names(2), now=0.5) or ("", "")
+        made.sent(first, 100.0)
+        sent[first] += 1
+    assert sent == {"r0": 10, "r1": 10}
 
 
 def test_a_burst_is_spread_by_its_work() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ from serve_app.api.middleware.crowding import (
     MAX_RETRY_S,
     MIN_PLACES,
     SHARE_OF_DEADLINE,
+    Line,
     Room,
     Stay,
 )
@@ -91,6 +94,67 @@ def test_it_tells_when_a_place_becomes_free_as_the_latest_did(s_each: float, tol
     answer_one_by_one(room, clock, 5, s_each)
     room.enter(places(1), 1)
     assert refused_after_s(room, places(1)) == told_s
+
+
+@pytest.mark.parametrize(("s_each", "num_at_a_time"), [(0.25, 4), (1.0, 1), (2.0, 1)])
+def test_no_more_are_told_to_come_back_at_a_time_than_find_a_place_then(
+    s_each: float, num_at_a_time: int
+) -> None:
+    clock = Clock()
+    room = Room(clock)
+    answer_one_by_one(room, clock, 5, s_each)
+    room.enter(places(1), 1)
+    told_s = [refused_after_s(room, places(1)) for _ in range(100)]
+    assert told_s == sorted(told_s)
+    assert told_s[-1] == min(100 * s_each, MAX_RETRY_S)
+    # Whole seconds are told, in which several places may become free.
+    counts = Counter(seconds for seconds in told_s if seconds < MAX_RETRY_S)
+    assert set(counts.values()) == {num_at_a_time}
+
+
+def test_no_two_have_the_same_turn_until_the_bound() -> None:
+    clock = Clock()
+    line = Line(clock)
+    turns = []
+    for _ in range(100):
+        turns.append(clock.now + line.join(0.4))
+        clock.now += 0.01
+    before_bound = [turn for turn in turns if turn < MAX_RETRY_S - 0.1]
+    assert len(before_bound) == 74
+    assert all(after - before > 0.399 for before, after in pairwise(before_bound))
+    assert max(turns) <= clock.now + MAX_RETRY_S
+
+
+def test_the_line_becomes_shorter_as_time_passes() -> None:
+    clock = Clock()
+    line = Line(clock)
+    assert [line.join(2.0) for _ in range(5)] == [2.0, 4.0, 6.0, 8.0, 10.0]
+    clock.now += 7.0
+    assert line.join(2.0) == 5.0
+    clock.now += 100.0
+    assert line.join(2.0) == 2.0
+
+
+def test_however_many_were_refused_the_line_is_over_after_the_bound() -> None:
+    clock = Clock()
+    room = Room(clock)
+    answer_one_by_one(room, clock, 5, 0.5)
+    room.enter(places(1), 1)
+    told_s = [refused_after_s(room, places(1)) for _ in range(1000)]
+    assert (told_s[0], told_s[-1]) == (1, MAX_RETRY_S)
+    clock.now += MAX_RETRY_S
+    assert refused_after_s(room, places(1)) == 1
+
+
+def test_who_wants_more_pictures_is_waited_for_longer() -> None:
+    clock = Clock()
+    room = Room(clock)
+    answer_one_by_one(room, clock, 5, 0.5)
+    room.enter(places(1), 1)
+    with pytest.raises(OverloadedError) as refused:
+        room.check(places(1), num_images=10)
+    assert refused.value.retry_after_s == 5
+    assert refused_after_s(room, places(1)) == 6
 
 
 @pytest.mark.parametrize("num_before", [1, 3, 40])
