@@ -80,7 +80,8 @@ class EngineConfig(Config):
         wedged_after_s: Seconds that a step may take before the replica counts as broken and ends;
             its requests are then run again elsewhere, for which their deadline must leave time.
         starved_after_s: Seconds after which a picture that others always go before gets its share.
-        starved_share: Of the steps, for the oldest such picture.
+        starved_share: Of the steps, for the oldest such picture of a lower class than runs; a third
+            of that within a class, and nothing there under `fcfs`.
         regular_threshold: With `acceleration: regular` a step is skipped where the first block's
             part in it changed by less than this share of it.
         high_threshold: The same with `acceleration: high`.
@@ -92,7 +93,7 @@ class EngineConfig(Config):
     delivery_s: Annotated[float, Field(ge=0)] = 2.0
     wedged_after_s: PositiveSeconds = 60.0
     starved_after_s: PositiveSeconds = 60.0
-    starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.01
+    starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.03
     regular_threshold: PositiveShare = 0.1
     high_threshold: PositiveShare = 0.2
 

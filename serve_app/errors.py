@@ -17,6 +17,7 @@
     │   ├── ReplicasExhaustedError     502
     │   ├── PoisonRequestError         500
     │   └── StageFailedError           500
+    │       └── TooLargeForDeviceError
     └── StartError                     refuses to start, in one clear line
         ├── ConfigError
         └── WeightsError
@@ -258,6 +259,15 @@ class StageFailedError(RequestError):
     def __init__(self, stage: str) -> None:
         super().__init__("Internal server error.")
         self.stage = stage
+
+
+class TooLargeForDeviceError(StageFailedError):
+    """One request alone takes more memory than a device has; it would again."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that tell the client what to do next."""
+        return {"x-should-retry": "false"}
 
 
 class StartError(KreaServeError):

@@ -4,8 +4,8 @@
 
 Nothing is timed but the scheduler itself: steps take what `machine.py` says an H100 takes. First
 the highest load at which nine of ten requests are in time, as a share of the load that would keep
-every denoiser busy; then how all fare at a load of .85; then, if a trace is at hand, its requests;
-at last the processor time of a choice. Everything is printed as what it is and as a ratio.
+every denoiser busy; then how all fare at a load of .85; then the requests of a trace, if it is at
+hand; at last the processor time of a choice. Everything is printed as what it is and as a ratio.
 """
 
 import argparse
@@ -43,6 +43,8 @@ SCENARIOS = (
     Scenario(replace(MIXED, variation=4.0), 8, 3.0, 900),
 )
 JUDGED_AT = 0.85
+NUM_SHARING = 27
+TRACE = Path("../shared/traces/gentd26_requests.csv")
 TRACE_SPEEDS = (40.0, 80.0, 160.0)  # the trace's days are mostly quiet
 
 
@@ -52,7 +54,9 @@ def main() -> None:
         prog="scheduling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a fifth of the simulated time")
-    parser.add_argument("--trace", type=Path, help="requests of the Alibaba GenTD26 trace, as CSV")
+    parser.add_argument(
+        "--trace", type=Path, default=TRACE, help="the Alibaba GenTD26 trace's requests"
+    )
     parser.add_argument("--picture", type=Path, help="where to draw the first table")
     options = parser.parse_args()
     factor = 0.2 if options.quick else 1.0
@@ -62,12 +66,16 @@ def main() -> None:
         capacities = all_capacities(pool, scenarios)
         console.print(capacity_table(capacities))
         console.print(quality_table("at a load of .85", all_qualities(pool, scenarios[0])))
-        if options.trace is not None:
+        if not options.trace.exists():
+            console.print(f"{options.trace}: trace not present")
+        else:
             for title, qualities in trace_qualities(pool, options.trace):
                 console.print(quality_table(title, qualities))
     for num_jobs in (64, 1024):
+        small_ms = choice_ms(num_jobs, NUM_SHARING)
         console.print(
-            f"one choice among {num_jobs} jobs: {choice_ms(num_jobs):.3f} ms of processor"
+            f"one choice among {num_jobs} jobs: {choice_ms(num_jobs):.3f} ms of processor;"
+            f" with {NUM_SHARING} small ones in a step {small_ms:.3f} ms"
         )
     if options.picture is not None:
         from benchmarks.scheduling.picture import draw  # matplotlib, of the extra `train`

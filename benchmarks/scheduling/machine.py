@@ -2,25 +2,29 @@
 
 An H100 with torch.compile: 1024x1024 with 28 steps in 4.22 s, which is 62.6 % of 790 TFLOP/s on the
 model's operations (4.21 s were measured by diffusers-torchao). Small pictures use the machine
-worse when they are alone.
+worse when they are alone. The other stages take what `serve_app/planning/machine.py` says, in a
+monolith as in ours.
 """
 
 from functools import cache
 
-from serve_app.planning.machine import FLUX_1, TEXT_TOKENS
+from serve_app.messages import Size
+from serve_app.planning.machine import FLUX_1, MACHINES, TEXT_TOKENS
 
 FLOPS_PER_S = 0.626 * 790e12
 OVERHEAD_S = 0.0005
 EFFICIENCY_ALONE = {512: 0.87, 768: 0.97, 1024: 1.0, 1536: 1.0, 2048: 1.0}
 
-ENCODE_S = 0.030
-VAE_S = {side: 0.060 * (side / 1024) ** 2 for side in EFFICIENCY_ALONE}
-PNG_S = {side: 0.250 * (side / 1024) ** 2 for side in EFFICIENCY_ALONE}
+H100 = MACHINES["h100"]
+ENCODE_S = H100.encode_s
+VAE_S = {side: H100.decoded_s(Size(side, side)) for side in EFFICIENCY_ALONE}
+PNG_S = {side: H100.written_s(Size(side, side)) for side in EFFICIENCY_ALONE}
+PX_PER_TOKEN_SIDE = 16
 
 
 def image_tokens(side_px: int) -> int:
     """Return the packed latents of a square picture."""
-    return (side_px // 16) ** 2
+    return (side_px // PX_PER_TOKEN_SIDE) ** 2
 
 
 @cache

@@ -12,7 +12,7 @@ Serve = Callable[[Sequence[Request], int, float], list[float]]
 GOOD_SHARE = 0.9
 SEEDS = (1, 2, 3)
 HIGHEST_LOAD = 1.6
-NUM_HALVINGS = 7
+NUM_HALVINGS = 9  # steps of .003: a load of .16 is known to 2 %
 
 
 @dataclass(frozen=True, slots=True)

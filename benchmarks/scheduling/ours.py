@@ -1,10 +1,14 @@
-"""The production scheduler on a virtual clock: one for each denoiser."""
+"""The production scheduler on a virtual clock, one for each denoiser, behind production's router.
+
+Each stage has a queue of its own. Nothing is refused, as the monoliths refuse nothing.
+"""
 
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from math import ceil, nan
 
 from benchmarks.scheduling.machine import (
     ENCODE_S,
@@ -16,16 +20,21 @@ from benchmarks.scheduling.machine import (
     mixed_step_s,
     step_flops,
 )
+from benchmarks.scheduling.router import REPORT_PERIOD_S, Router
 from benchmarks.scheduling.workload import Request
-from serve_app.config import EngineConfig
+from serve_app.config import ApiConfig, EngineConfig
 from serve_app.engine.cost_model import CostModel
 from serve_app.engine.policies import EarliestDeadline, Fcfs, Policy, Srpt
 from serve_app.engine.scheduler import Ageing, Rules, Scheduler
 from serve_app.engine.work import Work
 from serve_app.planning.machine import TEXT_TOKENS
+from serve_app.planning.station import Station
 
 DEFAULTS = EngineConfig()
 TOKEN_BUDGET = image_tokens(1024) + TEXT_TOKENS
+MUST_END_AFTER_S = ApiConfig.model_fields["deadline_s"].default - DEFAULTS.delivery_s
+# As in configs/krea-8gpu.yaml.
+DENOISERS_PER_VAE, WRITERS_PER_DENOISER = 4, 2
 AGEING = Ageing(DEFAULTS.starved_after_s, DEFAULTS.starved_share)
 
 POLICIES: dict[str, Callable[[CostModel], Policy]] = {
@@ -83,20 +92,29 @@ def serve(
 
 
 class Cluster:
-    """Denoisers, and a router that sends each picture where the least work goes before it."""
+    """All stages, and a router that sends each picture to a denoiser."""
 
     def __init__(self, policy: str, num_denoisers: int, slo_factor: float) -> None:
         self._denoisers = [Denoiser(policy) for _ in range(num_denoisers)]
+        self._router = Router(num_denoisers)
+        self._encoder = Station(1)
+        self._vae = Station(ceil(num_denoisers / DENOISERS_PER_VAE))
+        self._writer = Station(WRITERS_PER_DENOISER * num_denoisers)
         self._slo_factor = slo_factor
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
+        self._num_left: list[int] = []
         self._done_at: list[float] = []
 
     def serve(self, requests: Sequence[Request]) -> list[float]:
-        """Return when each request is done."""
-        self._done_at = [0.0] * len(requests)
+        """Return when each request is done; NaN would be one without an answer."""
+        self._num_left = [request.num_images for request in requests]
+        self._done_at = [nan] * len(requests)
+        last_at = 0.0
         for number, request in enumerate(requests):
-            self._at(request.arrived_at + ENCODE_S, partial(self._arrive, number, request))
+            last_at = self._encoder.done_at(request.arrived_at, ENCODE_S)
+            self._at(last_at, partial(self._arrive, number, request))
+        self._report(last_at, 0.0)
         while self._events:
             now, _, what = heapq.heappop(self._events)
             what(now)
@@ -105,15 +123,27 @@ class Cluster:
     def _at(self, when: float, what: Callable[[float], None]) -> None:
         heapq.heappush(self._events, (when, next(self._order), what))
 
+    def _report(self, last_at: float, now: float) -> None:
+        """Let all denoisers report, and again until the last picture has been sent."""
+        left_s = {number: denoiser.left_s() for number, denoiser in enumerate(self._denoisers)}
+        self._router.hear(left_s, self._denoisers[0].cost_model.s_per_flop, now)
+        # With one denoiser there is nothing to choose, whatever it reports.
+        if now < last_at and len(self._denoisers) > 1:
+            self._at(now + REPORT_PERIOD_S, partial(self._report, last_at))
+
     def _arrive(self, number: int, request: Request, now: float) -> None:
         for _ in range(request.num_images):
-            picture = picture_of(number, request, now, self._slo_factor)
-            denoiser = min(
-                self._denoisers, key=lambda one: (one.scheduler.ahead_s(picture, now), one.left_s())
+            denoiser = self._denoiser_for(request, now)
+            denoiser.scheduler.add(
+                picture_of(number, request, now, self._slo_factor, denoiser.cost_model)
             )
-            denoiser.scheduler.add(picture)
             if not denoiser.is_busy:
                 self._step(denoiser, now)
+
+    def _denoiser_for(self, request: Request, now: float) -> Denoiser:
+        if len(self._denoisers) == 1:
+            return self._denoisers[0]
+        return self._denoisers[self._router.choose(request.side_px, request.num_steps, now)]
 
     def _step(self, denoiser: Denoiser, now: float) -> None:
         denoiser.is_busy = bool(denoiser.scheduler.jobs)
@@ -123,15 +153,26 @@ class Cluster:
 
     def _end(self, denoiser: Denoiser, batch: Sequence[Picture], now: float) -> None:
         for picture in denoiser.end_step(batch):
-            written_at = now + VAE_S[picture.side_px] + PNG_S[picture.side_px]
-            self._done_at[picture.number] = max(self._done_at[picture.number], written_at)
+            decoded_at = self._vae.done_at(now, VAE_S[picture.side_px])
+            self._at(decoded_at, partial(self._write, picture))
         self._step(denoiser, now)
 
+    def _write(self, picture: Picture, now: float) -> None:
+        written_at = self._writer.done_at(now, PNG_S[picture.side_px])
+        self._at(written_at, partial(self._answer, picture.number))
 
-def picture_of(number: int, request: Request, now: float, slo_factor: float) -> Picture:
-    """Return one picture of a request, as the engine would take it in."""
-    after_s = VAE_S[request.side_px] + PNG_S[request.side_px]
-    return Picture(
+    def _answer(self, number: int, now: float) -> None:
+        self._num_left[number] -= 1
+        assert self._num_left[number] >= 0, "a picture was written twice"
+        if self._num_left[number] == 0:
+            self._done_at[number] = now
+
+
+def picture_of(
+    number: int, request: Request, now: float, slo_factor: float, cost_model: CostModel
+) -> Picture:
+    """Return one picture of a request, with the deadlines that the engine would give it."""
+    picture = Picture(
         number=number,
         side_px=request.side_px,
         num_steps=request.num_steps,
@@ -139,5 +180,8 @@ def picture_of(number: int, request: Request, now: float, slo_factor: float) -> 
         step_flops=step_flops(request.side_px),
         tenant=request.tenant,
         arrived_at=now,
-        deadline_at=request.deadline_at(slo_factor) - after_s,
+        must_end_at=request.arrived_at + MUST_END_AFTER_S,
     )
+    due_at = now + slo_factor * cost_model.solo_s(picture)
+    picture.deadline_at = min(due_at, picture.must_end_at)
+    return picture

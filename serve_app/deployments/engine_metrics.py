@@ -26,6 +26,10 @@ class EngineMetrics:
             "krea_serve_denoiser_step_error_ratio",
             description="Recent mean of |predicted - measured| / measured of a step's seconds.",
         )
+        self._picture_error = metrics.Gauge(
+            "krea_serve_denoiser_picture_error_ratio",
+            description="Recent mean of |predicted - measured| / measured of a picture's seconds.",
+        )
         self._budget = metrics.Gauge(
             "krea_serve_denoiser_token_budget", description="Tokens that one step may have."
         )
@@ -41,6 +45,7 @@ class EngineMetrics:
         self._jobs.set(stats.num_jobs)
         self._left.set(stats.left_s)
         self._error.set(stats.step_error)
+        self._picture_error.set(stats.picture_error)
         self._budget.set(stats.token_budget)
         self._recompiles.set(stats.num_recompiles)
         # A counter refuses to be raised by nothing.

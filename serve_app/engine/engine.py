@@ -18,15 +18,15 @@ from serve_app.engine.admission import check_in_time
 from serve_app.engine.cost_model import CostModel
 from serve_app.engine.job import Job, OnStep
 from serve_app.engine.policies import policy_named
-from serve_app.engine.runner import Runner
+from serve_app.engine.runner import Ran, Runner
 from serve_app.engine.scheduler import Ageing, Rules, Scheduler
 from serve_app.engine.stats import EngineStats
 from serve_app.engine.step_cache import StepCache
 from serve_app.engine.token_budget import measure_token_budget
 from serve_app.engine.transformers import Transformers
-from serve_app.errors import StageFailedError
+from serve_app.errors import StageFailedError, TooLargeForDeviceError
 from serve_app.stages.transformer import TransformerStage
-from serve_app.stages.trouble import OnBroken, Trouble, stay
+from serve_app.stages.trouble import NO_MEMORY, OnBroken, Trouble, stay
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +133,7 @@ class Engine:
                 overhead_s=self.cost_model.overhead_s,
                 s_per_flop=self.cost_model.s_per_flop if self.cost_model.is_taught else 0.0,
                 num_recompiles=self._transformers.num_recompiles,
+                picture_error=self.cost_model.picture_error,
             )
 
     def close(self) -> None:
@@ -149,11 +150,11 @@ class Engine:
         if not jobs:
             return
         started = self._step_started_at = time.monotonic()
-        flops = self._run(jobs)
+        ran = self._run(jobs)
         seconds = time.monotonic() - started
         self._step_started_at = None
-        if flops is not None:
-            self._count(jobs, flops, seconds)
+        if ran is not None:
+            self._count(jobs, ran)
         for job in jobs:
             job.ran_s += seconds
             self._answer(job)
@@ -182,13 +183,14 @@ class Engine:
             return not self._is_closing
 
     def _admit(self, job: Job, now: float) -> None:
-        solo_s = self.cost_model.solo_s(job)
+        solo_s = job.foresee(self.cost_model)
         job.arrived_at = now
         job.step_cache = self._step_cache(job)
         job.deadline_at = now + self._config.slo_factor * solo_s
         if job.must_end_unix_s is not None:
             left_s = job.must_end_unix_s - time.time() - self._config.delivery_s
-            job.deadline_at = min(job.deadline_at, now + left_s)
+            job.must_end_at = now + left_s
+            job.deadline_at = min(job.deadline_at, job.must_end_at)
             if self.cost_model.is_taught:
                 check_in_time(solo_s, self._scheduler.ahead_s(job, now), left_s)
         self._scheduler.add(job)
@@ -214,8 +216,8 @@ class Engine:
         with self._changed:
             return self._scheduler.pick(time.monotonic())
 
-    def _run(self, jobs: Sequence[Job]) -> float | None:
-        """Advance the jobs together; return the operations, or None where that failed."""
+    def _run(self, jobs: Sequence[Job]) -> Sequence[Ran] | None:
+        """Advance the jobs together; return what ran, or None where that failed."""
         try:
             return self._runner.step(jobs)
         except Exception as error:
@@ -253,12 +255,13 @@ class Engine:
             raise
         self._failing_steps.succeeded()
 
-    def _count(self, jobs: Sequence[Job], flops: float, seconds: float) -> None:
+    def _count(self, jobs: Sequence[Job], ran: Sequence[Ran]) -> None:
         with self._changed:
             self._num_steps += 1
             self._failing_steps.succeeded()
             self._num_picture_steps += len(jobs)
-            self.cost_model.observe(flops, seconds)
+            for one in ran:
+                one.teach(self.cost_model)
 
     def _answer(self, job: Job) -> None:
         """Tell a job's owner what the step has brought."""
@@ -287,7 +290,9 @@ class Engine:
             self._begin_again(job)
             return
         self._bad_pictures.succeeded()
-        self._remove(job)
+        with self._changed:
+            job.teach(self.cost_model)
+            self._scheduler.remove(job)
         if job.future.set_running_or_notify_cancel():
             job.future.set_result(latents)
 
@@ -307,10 +312,11 @@ class Engine:
         """Do something for a job, which alone fails if it fails; return whether it was done."""
         try:
             work()
-        except Exception:
+        except Exception as error:
             logger.exception("job %s failed in step %d", job.name, job.num_steps_done)
             self._remove(job)
-            _fail(job)
+            is_too_large = isinstance(error, NO_MEMORY)
+            _fail(job, (TooLargeForDeviceError if is_too_large else StageFailedError)("denoiser"))
             return False
         return True
 
@@ -324,9 +330,9 @@ class Engine:
             jobs = self._scheduler.jobs
         for job in jobs:
             self._remove(job)
-            _fail(job)
+            _fail(job, StageFailedError("denoiser"))
 
 
-def _fail(job: Job) -> None:
+def _fail(job: Job, error: StageFailedError) -> None:
     if job.future.set_running_or_notify_cancel():
-        job.future.set_exception(StageFailedError("denoiser"))
+        job.future.set_exception(error)

@@ -18,7 +18,7 @@ from serve_app.diffusion.masks import Repaint, pack_mask
 from serve_app.diffusion.schedule import Schedule, build_schedule
 from serve_app.diffusion.steps import preview_steps
 from serve_app.engine.adapters import PictureAdapters
-from serve_app.engine.cost_model import FluxGeometry
+from serve_app.engine.cost_model import CostModel, FluxGeometry
 from serve_app.engine.step_cache import StepCache
 from serve_app.engine.work import Work
 from serve_app.messages import Acceleration, DenoiseParams, EncodedImage, PromptEmbeds, Size
@@ -68,6 +68,10 @@ class Job(Work):
         preview: The latest, until it is given away.
         acceleration: What its request allows; the engine makes a `step_cache` of it.
         step_cache: What lets it skip steps; None: every step is computed.
+        whole_step_flops: Operations of a step that is computed to its end; from its admission on
+            `step_flops` are those that the cost model expects of its mean step.
+        predicted_s: Of all its steps if it ran alone, when it was admitted; None: by a guess only.
+        own_s: What its steps took, or would have without others in them.
         ran_s: Seconds of the steps that it took part in.
         adapters: Its LoRAs.
     """
@@ -90,6 +94,9 @@ class Job(Work):
     preview: torch.Tensor | None = None
     acceleration: Acceleration = "none"
     step_cache: StepCache | None = None
+    whole_step_flops: float
+    predicted_s: float | None = None
+    own_s: float = 0.0
     ran_s: float = 0.0
     adapters: PictureAdapters = ()
 
@@ -97,6 +104,38 @@ class Job(Work):
     def wants_preview(self) -> bool:
         """Whether somebody wants to see where it stands after the step it is in."""
         return self.on_preview is not None and self.num_steps_done + 1 in self.preview_steps
+
+    @property
+    def transformer_id(self) -> int:
+        """What tells its transformer from others."""
+        return id(self.transformer.transformer)
+
+    @property
+    def num_computed(self) -> float:
+        """Steps' worth of operations that were computed: of a skipped step the first block's."""
+        if self.step_cache is None:
+            return self.num_steps_done
+        config = self.transformer.transformer.config
+        num_blocks = float(config["num_layers"] + config["num_single_layers"])
+        return self.num_steps_done - self.step_cache.num_skipped * (1 - 1 / num_blocks)
+
+    def foresee(self, cost_model: CostModel) -> float:
+        """Return the seconds of all its steps if it ran alone, and keep what is expected of it."""
+        self.step_flops = cost_model.expected_flops(
+            self.step_flops, self.acceleration, self.transformer_id
+        )
+        solo_s = cost_model.solo_s(self)
+        self.predicted_s = solo_s if cost_model.is_taught else None
+        return solo_s
+
+    def teach(self, cost_model: CostModel) -> None:
+        """Tell what came of it, when it is done."""
+        # One that failed in a batch had steps that were not measured.
+        if self.runs_alone or not self.own_s:
+            return
+        cost_model.finished(self.acceleration, self.num_computed / self.num_steps)
+        if self.predicted_s is not None:
+            cost_model.judge(self.predicted_s, self.own_s)
 
     @property
     def standing(self) -> Standing:
@@ -112,7 +151,7 @@ class Job(Work):
     def begin_again(self) -> None:
         """Go back to the first step; no preview comes twice."""
         self.latents, self.num_steps_done = self.first_latents, 0
-        self.preview_steps, self.preview = (), None
+        self.preview_steps, self.preview, self.own_s = (), None, 0.0
         if self.step_cache is not None:
             self.step_cache = StepCache(self.step_cache.threshold)
 
@@ -175,10 +214,12 @@ def _job(
     num_text_tokens = prompt.prompt_embeds.shape[1]
     geometry = FluxGeometry.of(transformer.transformer.config)
     first_latents = transformer.to_device(latents)
+    step_flops = geometry.step_flops(shape.image_seq_len, num_text_tokens)
     return Job(
         num_steps=schedule.num_steps,
         num_tokens=shape.image_seq_len + num_text_tokens,
-        step_flops=geometry.step_flops(shape.image_seq_len, num_text_tokens),
+        step_flops=step_flops,
+        whole_step_flops=step_flops,
         priority=params.priority,
         tenant=params.tenant,
         must_end_unix_s=params.must_end_unix_s,

@@ -10,7 +10,14 @@ from serve_app.engine.work import Work
 
 
 class Policy(Protocol):
-    """Compares jobs of one class and of tenants with equal service."""
+    """Compares jobs of one class and of tenants with equal service.
+
+    Attributes:
+        lets_overtake: Whether one may start while another waits that came before it. If not, none
+            waits for ever.
+    """
+
+    lets_overtake: bool
 
     def rank(self, work: Work, now: float) -> tuple[float, float]:
         """Return what waiting jobs are sorted by, the first to start lowest."""
@@ -19,14 +26,22 @@ class Policy(Protocol):
         """Return the time at which its rank changes though it only waits."""
 
     def may_interrupt(self, newcomer: Work, running: Work, now: float) -> bool:
-        """Whether the newcomer may take a running job's place in the next step."""
+        """Whether the newcomer may take a running job's place in the next step.
+
+        Only if it would also be sorted before it.
+        """
+
+    def kept_deadline(self, work: Work, ends_at: float) -> float:
+        """Return the deadline that a job keeps if it ends then, which others shall not spoil."""
 
 
 NEVER = float("inf")
 
 
 class Fcfs:
-    """First come, first served; what runs runs to its end."""
+    """First come, first served; what runs runs to its end, but for a higher class."""
+
+    lets_overtake = False
 
     def rank(self, work: Work, now: float) -> tuple[float, float]:
         """Return when it came."""
@@ -40,9 +55,15 @@ class Fcfs:
         """Return False."""
         return False
 
+    def kept_deadline(self, work: Work, ends_at: float) -> float:
+        """Return never: deadlines do not matter."""
+        return NEVER
+
 
 class Srpt:
     """Shortest remaining processing time first: the least mean latency, no regard for deadlines."""
+
+    lets_overtake = True
 
     def __init__(self, cost_model: CostModel) -> None:
         self._remaining_s = cost_model.remaining_s
@@ -59,13 +80,20 @@ class Srpt:
         """Whether less is left of the newcomer."""
         return self._remaining_s(newcomer) < self._remaining_s(running)
 
+    def kept_deadline(self, work: Work, ends_at: float) -> float:
+        """Return never: deadlines do not matter."""
+        return NEVER
+
 
 class EarliestDeadline:
     """Earliest deadline first among those that can still make it, then the shortest of the rest.
 
-    A job is interrupted only by one that is due before it, and only if both still make theirs; one
-    that is late already gives way to who is not.
+    Of the rest, those go first that are still of use when they are done. A job is interrupted only
+    by one that is due before it, and only if both still make theirs; one that is late already gives
+    way to who is not.
     """
+
+    lets_overtake = True
 
     def __init__(self, cost_model: CostModel) -> None:
         self._remaining_s = cost_model.remaining_s
@@ -75,22 +103,28 @@ class EarliestDeadline:
         remaining_s = self._remaining_s(work)
         if now + remaining_s <= work.deadline_at:
             return (0.0, work.deadline_at)
-        return (1.0, remaining_s)
+        return (1.0 if now + remaining_s <= work.must_end_at else 2.0, remaining_s)
 
     def rank_holds_until(self, work: Work, now: float) -> float:
         """Return when it must start to meet its deadline, if that is still to come."""
-        latest_start = work.deadline_at - self._remaining_s(work)
-        return latest_start if now <= latest_start else NEVER
+        remaining_s = self._remaining_s(work)
+        return self.kept_deadline(work, now + remaining_s) - remaining_s
 
     def may_interrupt(self, newcomer: Work, running: Work, now: float) -> bool:
         """Whether the newcomer is due first and makes it, and the running job's is not lost."""
         newcomer_s, running_s = self._remaining_s(newcomer), self._remaining_s(running)
-        is_newcomer_in_time = now + newcomer_s <= newcomer.deadline_at
         if now + running_s > running.deadline_at:
-            return is_newcomer_in_time or newcomer_s < running_s
+            return self.rank(newcomer, now) < self.rank(running, now)
+        is_newcomer_in_time = now + newcomer_s <= newcomer.deadline_at
         both_end_at = now + newcomer_s + running_s
         is_due_first = newcomer.deadline_at < running.deadline_at
         return is_newcomer_in_time and is_due_first and both_end_at <= running.deadline_at
+
+    def kept_deadline(self, work: Work, ends_at: float) -> float:
+        """Return its deadline, or that after which it is of no use if only that is kept."""
+        if ends_at <= work.deadline_at:
+            return work.deadline_at
+        return work.must_end_at if ends_at <= work.must_end_at else NEVER
 
 
 def policy_named(name: Literal["deadline", "srpt", "fcfs"], cost_model: CostModel) -> Policy:

@@ -1,14 +1,39 @@
-"""One step of several jobs: one forward of the transformer, then an Euler step of each."""
+"""One step of several jobs: one forward of each transformer, then an Euler step of each job."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 
 from serve_app.diffusion.euler import euler_step
-from serve_app.engine.job import Job, Standing
+from serve_app.engine.cost_model import CostModel
+from serve_app.engine.job import Job
 from serve_app.engine.packed import PackedInputs
 from serve_app.engine.step_cache import predict
 from serve_app.engine.transformers import Transformers
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one transformer did in a step.
+
+    Attributes:
+        transformer: Tells it from others.
+        flops: Floating-point operations that were computed, for each job.
+        seconds: From the start of its forward to the last Euler step.
+    """
+
+    transformer: int
+    flops: dict[Job, float]
+    seconds: float
+
+    def teach(self, cost_model: CostModel) -> None:
+        """Let the cost model learn from it, and each job have its own part of the seconds."""
+        all_flops = sum(self.flops.values())
+        cost_model.observe(all_flops, self.seconds, self.transformer)
+        for job, flops in self.flops.items():
+            job.own_s += cost_model.alone_s(flops, all_flops, self.seconds, self.transformer)
 
 
 class Runner:
@@ -18,39 +43,31 @@ class Runner:
         self._transformers = transformers
 
     @torch.no_grad()
-    def step(self, jobs: Sequence[Job]) -> float:
+    def step(self, jobs: Sequence[Job]) -> Sequence[Ran]:
         """Advance the jobs by one step, all of them or, if this raises, none.
 
         Returns:
-            The floating-point operations that were computed.
+            What each transformer did.
         """
         before = [job.standing for job in jobs]
         try:
-            self._advance(jobs)
+            return [self._ran(alike) for alike in _by_transformer(jobs)]
         except BaseException:
             for job, standing in zip(jobs, before, strict=True):
                 job.go_back(standing)
             raise
-        return sum(map(_flops_since, jobs, before))
 
-    def _advance(self, jobs: Sequence[Job]) -> None:
-        for job, noise_pred in self._noise_preds(jobs):
+    def _ran(self, jobs: Sequence[Job]) -> Ran:
+        """Advance jobs of one transformer, which runs once."""
+        started, before = time.monotonic(), {job: job.num_computed for job in jobs}
+        for job, noise_pred in zip(jobs, self._noise_preds_of(jobs), strict=True):
             _advance(job, noise_pred)
         device = jobs[0].transformer.device
         if device.type != "cpu":
             # Else steps would queue up on the device: out of reach, and not to be timed.
             torch.accelerator.synchronize(device)
-
-    def _noise_preds(self, jobs: Sequence[Job]) -> list[tuple[Job, torch.Tensor]]:
-        """Return what the transformers say of the jobs' latents; each runs once."""
-        by_transformer: dict[int, list[Job]] = {}
-        for job in jobs:
-            by_transformer.setdefault(id(job.transformer), []).append(job)
-        return [
-            pair
-            for alike in by_transformer.values()
-            for pair in zip(alike, self._noise_preds_of(alike), strict=True)
-        ]
+        flops = {job: (job.num_computed - before[job]) * job.whole_step_flops for job in jobs}
+        return Ran(jobs[0].transformer_id, flops, time.monotonic() - started)
 
     def _noise_preds_of(self, jobs: Sequence[Job]) -> Sequence[torch.Tensor]:
         if len(jobs) == 1 and self._takes_stock_forward(jobs[0]):
@@ -64,6 +81,13 @@ class Runner:
         return is_plain and not self._transformers.are_compiled
 
 
+def _by_transformer(jobs: Sequence[Job]) -> Iterable[list[Job]]:
+    groups: dict[int, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.transformer_id, []).append(job)
+    return groups.values()
+
+
 def _noise_pred(job: Job) -> torch.Tensor:
     return job.transformer.predict(
         latents=job.latents,
@@ -73,19 +97,6 @@ def _noise_pred(job: Job) -> torch.Tensor:
         pooled_prompt_embeds=job.pooled_prompt_embeds,
         latent_image_ids=job.latent_image_ids,
     )
-
-
-def _flops_since(job: Job, before: Standing) -> float:
-    """Return the operations of a job's last step: all of them or, skipped, its first block's."""
-    is_skipped = (
-        job.step_cache is not None
-        and before.step_cache is not None
-        and job.step_cache.num_skipped > before.step_cache.num_skipped
-    )
-    if not is_skipped:
-        return job.step_flops
-    config = job.transformer.transformer.config
-    return job.step_flops / float(config["num_layers"] + config["num_single_layers"])
 
 
 def _packed_inputs(jobs: Sequence[Job]) -> PackedInputs:

@@ -14,6 +14,8 @@ class EngineStats:
         num_picture_steps: Steps of pictures: what shared a step counts each.
         step_error: Recent mean of |predicted - measured| / measured of a step's seconds.
         token_budget: Of a step.
+        picture_error: Recent mean of |predicted - measured| / measured of all seconds of a picture
+            that is done, as if it had been alone.
         num_recompiles: Graphs that were compiled in service, while pictures waited.
         overhead_s: Predicted seconds of a step, whatever is in it.
         s_per_flop: Predicted seconds of each operation in it; 0: no step was measured yet.
@@ -28,3 +30,4 @@ class EngineStats:
     overhead_s: float
     s_per_flop: float
     num_recompiles: int = 0
+    picture_error: float = 0.0

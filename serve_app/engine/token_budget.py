@@ -6,8 +6,7 @@ other wait. It is measured when the engine starts, on the machine and the model 
 
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 
 import torch
 
@@ -20,7 +19,9 @@ TOKENS = (96, 192, 384, 768, 1536, 3072, 6144, 12288)
 # Of a measured picture, for each dimension inside: 768 for FLUX.1, those of 256x256. So few that
 # attention, whose work grows with their square, has a small part in it.
 TOKENS_PER_DIM = 1 / 4
-NUM_ROUNDS = 5
+MIN_ROUNDS = 3  # of which one may be disturbed
+MAX_ROUNDS = 15
+LONG_S = 0.5  # of all rounds of one size: what takes longer is told well enough by the fewest
 # After so many sizes in a row without a gain there is none to come: one may have been disturbed.
 NUM_FLAT = 2
 MAX_SECONDS = 10.0
@@ -35,7 +36,7 @@ def measure_token_budget(
 
     def step_s(num_tokens: int) -> float:
         inputs, flops = _inputs(transformer, num_tokens)
-        seconds = _step_s(packed, inputs, transformer.device)
+        seconds = typical_s(lambda: _run_s(packed, inputs, transformer.device))
         cost_model.observe(flops, seconds, id(transformer.transformer))
         return seconds
 
@@ -62,32 +63,54 @@ def measured_sizes(
     return measured
 
 
+def typical_s(run_s: Callable[[], float]) -> float:
+    """Return the median of several runs' seconds: fewer, where each takes long.
+
+    The first of a size may have to prepare something, and other work makes some slow.
+    """
+    seconds = list[float]()
+    while len(seconds) < MIN_ROUNDS or (len(seconds) < MAX_ROUNDS and sum(seconds) < LONG_S):
+        seconds.append(run_s())
+    return median(seconds)
+
+
 def token_budget_of(measured: Sequence[Measured]) -> int:
     """Return the fewest tokens of which a step has 95 % of the best tokens per second.
 
     Args:
         measured: By their tokens; between two of them the seconds are taken for a line.
     """
-    enough = SATURATED * max(map(_tokens_per_s, measured))
-    if _tokens_per_s(measured[0]) >= enough:
+    speeds = _speeds(measured)
+    enough = SATURATED * speeds[-1]
+    index = next(index for index, speed in enumerate(speeds) if speed >= enough)
+    if index == 0:
         return measured[0][0]
-    smaller, larger = next(pair for pair in pairwise(measured) if _tokens_per_s(pair[1]) >= enough)
-    (tokens, seconds), (more_tokens, more_seconds) = smaller, larger
-    slope = (more_seconds - seconds) / (more_tokens - tokens)
+    less, more = measured[index - 1][0], measured[index][0]
+    less_s, more_s = less / speeds[index - 1], more / speeds[index]
+    slope = (more_s - less_s) / (more - less)
     # Where tokens = enough * (seconds of so many tokens), on the line through both.
-    return int(enough * (seconds - slope * tokens) / (1 - enough * slope))
+    return int(enough * (less_s - slope * less) / (1 - enough * slope))
 
 
 def _is_flat(measured: Sequence[Measured]) -> bool:
-    """Whether the last sizes have gained less than 5 % on the best before them."""
-    speeds = [_tokens_per_s(size) for size in measured]
-    before, last = speeds[:-NUM_FLAT], speeds[-NUM_FLAT:]
-    return bool(before) and SATURATED * max(last) < max(before)
+    """Whether the last sizes have gained less than 5 % on the one before them."""
+    speeds = _speeds(measured)
+    return len(speeds) > NUM_FLAT and SATURATED * speeds[-1] < speeds[-1 - NUM_FLAT]
 
 
-def _tokens_per_s(measured: Measured) -> float:
-    num_tokens, seconds = measured
-    return num_tokens / seconds
+def _speeds(measured: Sequence[Measured]) -> Sequence[float]:
+    """Return the tokens per second of each size, without what noise makes of a plateau.
+
+    None is slower than a smaller one: those that were measured so get the mean of theirs, so that
+    the best of many equal ones is not the luckiest.
+    """
+    blocks = list[list[float]]()
+    for num_tokens, seconds in measured:
+        block = [num_tokens / seconds]
+        while blocks and fmean(blocks[-1]) >= fmean(block):
+            block = blocks.pop() + block
+        blocks.append(block)
+    return [fmean(block) for block in blocks for _ in block]
 
 
 def _inputs(transformer: TransformerStage, num_tokens: int) -> tuple[PackedInputs, float]:
@@ -113,14 +136,10 @@ def _inputs(transformer: TransformerStage, num_tokens: int) -> tuple[PackedInput
 
 
 @torch.no_grad()
-def _step_s(packed: PackedTransformer, inputs: PackedInputs, device: torch.device) -> float:
-    seconds = list[float]()
-    while len(seconds) < NUM_ROUNDS and (len(seconds) < 2 or sum(seconds) < LONG_S):
-        started = time.monotonic()
-        hidden = packed.first_block(packed.embed(inputs))
-        packed.head(packed.other_blocks(hidden), hidden)
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
-        seconds.append(time.monotonic() - started)
-    # The first of a size may have to prepare something; what else the machine does makes some slow.
-    return median(seconds)
+def _run_s(packed: PackedTransformer, inputs: PackedInputs, device: torch.device) -> float:
+    started = time.monotonic()
+    hidden = packed.first_block(packed.embed(inputs))
+    packed.head(packed.other_blocks(hidden), hidden)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    return time.monotonic() - started

@@ -21,6 +21,7 @@ class Work:
         tenant: Whose it is: within a class, tenants take turns.
         arrived_at: On the engine's clock, in seconds.
         deadline_at: By when it should be done, on the same clock.
+        must_end_at: After which it is of no use, on the same clock.
         num_steps_done: Steps behind it.
         runs_alone: Whether it shares no batch, because a batch with it failed.
     """
@@ -32,6 +33,7 @@ class Work:
     tenant: str = ""
     arrived_at: float = 0.0
     deadline_at: float = inf
+    must_end_at: float = inf
     num_steps_done: int = 0
     runs_alone: bool = False
 

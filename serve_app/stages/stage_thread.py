@@ -9,7 +9,8 @@ from itertools import count
 from queue import PriorityQueue
 from typing import Any, TypeVar, TypeVarTuple
 
-from serve_app.stages.trouble import OnBroken, Trouble, stay
+from serve_app.errors import TooLargeForDeviceError
+from serve_app.stages.trouble import NO_MEMORY, OnBroken, Trouble, stay
 
 # A call takes a second or so; a slow CPU gets a minute.
 WEDGED_AFTER_S = 60.0
@@ -32,6 +33,7 @@ class StageThread:
 
     def __init__(self, name: str, on_broken: OnBroken = stay) -> None:
         """Start it; `on_broken` is told, from the thread, that the device is of no more use."""
+        self._name = name
         self._trouble = Trouble(on_broken)
         self._began_at: float | None = None
         self._numbers = count()
@@ -74,7 +76,8 @@ class StageThread:
             result = work(*arguments)
         except BaseException as error:  # noqa: BLE001 - as an executor's own future
             self._trouble.failed(error)
-            future.set_exception(error)
+            is_too_large = isinstance(error, NO_MEMORY)
+            future.set_exception(TooLargeForDeviceError(self._name) if is_too_large else error)
         else:
             self._trouble.succeeded()
             future.set_result(result)

@@ -7,6 +7,9 @@ import torch
 # Of different calls or pictures, with no success between them.
 MAX_FAILED_IN_A_ROW = 3
 
+# Of a request that is too large, of which the device is none the worse.
+NO_MEMORY = (torch.OutOfMemoryError, MemoryError)
+
 # Is told why a device is of no more use; in a replica it does not return.
 OnBroken = Callable[[str], None]
 
@@ -35,8 +38,9 @@ class Trouble:
 
     def failed(self, error: BaseException) -> None:
         """Note a failure of something that ran alone."""
-        self._num_failed_in_a_row += 1
-        self.happened(error)
+        if not isinstance(error, NO_MEMORY):
+            self._num_failed_in_a_row += 1
+            self.happened(error)
 
     def happened(self, error: BaseException) -> None:
         """Note an error of several that ran together: only the accelerator's own counts."""

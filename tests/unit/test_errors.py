@@ -25,6 +25,7 @@ EXAMPLES = [
     errors.ReplicasExhaustedError(),
     errors.PoisonRequestError(),
     errors.StageFailedError("denoiser"),
+    errors.TooLargeForDeviceError("denoiser"),
     errors.ConfigError("no such file"),
     errors.WeightsError("no such directory"),
 ]

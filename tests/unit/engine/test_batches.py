@@ -11,7 +11,7 @@ import torch
 from serve_app.config import EngineConfig
 from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job
-from serve_app.engine.runner import Runner
+from serve_app.engine.runner import Ran, Runner
 from serve_app.engine.transformers import Transformers
 from serve_app.errors import DeadlineExceededError, OverloadedError, StageFailedError
 from serve_app.messages import Priority, Size
@@ -187,7 +187,7 @@ def test_jobs_that_fail_only_together_share_no_more_steps(
     shared: list[int] = []
     step = Runner.step
 
-    def too_much_together(self: Runner, jobs: Sequence[Job]) -> float:
+    def too_much_together(self: Runner, jobs: Sequence[Job]) -> Sequence[Ran]:
         if len(jobs) > 1:
             shared.append(len(jobs))
             raise torch.OutOfMemoryError("no memory for so many")

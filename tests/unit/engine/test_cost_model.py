@@ -99,3 +99,81 @@ def test_predictions_are_never_negative() -> None:
     falling = taught(*[(1.0, 3.0), (10.0, 1.0)] * 10)
     assert falling.overhead_s >= 0
     assert falling.s_per_flop > 0
+
+
+def test_equally_long_steps_are_overhead() -> None:
+    """By noise, a line through them falls a little; it is not taken for one without a start."""
+    flat = taught(*[(1.0, 1.01), (4.0, 1.0), (16.0, 0.99)] * 10)
+    for flops in (1.0, 4.0, 16.0):
+        assert flat.batch_s([work("a", seconds=flops)]) == pytest.approx(1.0, rel=0.12)
+
+
+def test_its_error_is_of_the_seconds_as_they_were() -> None:
+    model = taught(*[(4.0, 1.0), (8.0, 2.0)] * 20)
+    for _ in range(20):
+        # A hundred times as long, of which it believes three: .67 of those three, in truth .99.
+        model.observe(4.0, 100 * model.batch_s([work("a", seconds=4.0)]))
+    assert model.error > 0.67 * (1 - 0.95**20)
+
+
+def test_it_learns_what_an_acceleration_skips() -> None:
+    model = CostModel(1.0)
+    assert model.expected_flops(8.0, "high") == 8.0, "before a job is done, all of it"
+    for share in (0.2, 0.3) * 50:
+        model.finished("high", share)
+        model.finished("none", 1.0)
+    assert model.expected_flops(8.0, "high") == pytest.approx(8 * 0.25, rel=0.05)
+    assert model.expected_flops(8.0, "regular") == model.expected_flops(8.0, "none") == 8.0
+
+
+EXACT, FAST = 1, 2
+
+
+def test_each_transformer_has_a_line_of_its_own() -> None:
+    model = CostModel(1.0)
+    for _ in range(50):
+        for flops in (1.0, 2.0, 5.0, 10.0):
+            model.observe(flops, 0.5 + 0.1 * flops, EXACT)
+            model.observe(flops, 0.7 + 0.05 * flops, FAST)
+    assert model.overhead_s == pytest.approx(0.5)
+    assert model.s_per_flop == pytest.approx(0.1)
+    for flops in (2.0, 10.0):
+        fast, exact = (
+            work("a", num_steps=1, seconds=model.expected_flops(flops, "none", transformer))
+            for transformer in (FAST, EXACT)
+        )
+        assert model.solo_s(fast) == pytest.approx(0.7 + 0.05 * flops)
+        assert model.solo_s(exact) == pytest.approx(0.5 + 0.1 * flops)
+
+
+def test_a_transformer_nobody_measured_is_expected_to_be_as_the_first() -> None:
+    model = CostModel(1.0)
+    model.observe(4.0, 2.0, EXACT)
+    assert model.expected_flops(4.0, "none", FAST) == 4.0
+
+
+def test_what_another_transformer_does_in_no_time_has_operations_left() -> None:
+    model = CostModel(1.0)
+    for flops in (1.0, 2.0, 5.0, 10.0) * 10:
+        model.observe(flops, 0.5 + 0.1 * flops, EXACT)
+        model.observe(flops, 0.001 * flops, FAST)
+    assert model.expected_flops(4.0, "none", FAST) > 0
+
+
+def test_a_picture_s_error_is_of_all_its_seconds() -> None:
+    model = CostModel(1.0)
+    assert model.picture_error == 0
+    model.judge(predicted_s=4.0, own_s=1.0)
+    assert model.picture_error == pytest.approx(3.0)
+    for _ in range(200):
+        model.judge(predicted_s=1.0, own_s=1.0)
+    assert model.picture_error < 0.01
+
+
+def test_what_a_step_would_have_taken_alone_has_all_the_overhead() -> None:
+    model = CostModel(1.0)
+    for flops in (1.0, 2.0, 5.0, 10.0) * 5:
+        model.observe(flops, 0.5 + 0.1 * flops, EXACT)
+    # 1.3 foreseen, twice as much taken; alone .8, so twice as much.
+    assert model.alone_s(3.0, 8.0, 2.6, EXACT) == pytest.approx(1.6)
+    assert model.alone_s(8.0, 8.0, 2.6, EXACT) == pytest.approx(2.6)

@@ -15,7 +15,7 @@ from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job
 from serve_app.engine.runner import Runner
 from serve_app.engine.transformers import Transformers
-from serve_app.errors import StageFailedError
+from serve_app.errors import StageFailedError, TooLargeForDeviceError
 from serve_app.stages.transformer import TransformerStage
 from tests.unit.engine.conftest import MakeJob
 
@@ -296,6 +296,20 @@ def test_a_lost_device_is_told_before_any_job_is_failed(
     assert told
     assert told[0] == ("AcceleratorError: an illegal memory access was encountered", False)
     assert not engine.is_healthy
+
+
+def test_a_job_without_memory_is_not_to_be_tried_again(
+    transformer: TransformerStage, engine: Engine, make_job: MakeJob
+) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    hook = transformer.transformer.register_forward_pre_hook(fail)
+    for _ in range(4):
+        with pytest.raises(TooLargeForDeviceError):
+            engine.submit(make_job()).result(PATIENCE_S)
+    hook.remove()
+    assert engine.is_healthy
 
 
 def test_pictures_that_are_not_finite_one_after_the_other_are_of_the_device(

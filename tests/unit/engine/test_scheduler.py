@@ -149,6 +149,40 @@ def test_a_starved_job_gets_its_share_and_no_more() -> None:
     assert 4 <= starved.num_steps_done <= 5
 
 
+def test_an_aged_step_ends_nobodys_run() -> None:
+    starved = work("starved", num_steps=5, priority=Priority.BATCH)
+    flood = [work(f"{i}", num_steps=4, arrived=1) for i in range(10)]
+    picked = scheduler(starved, *flood, ageing=Ageing(after_s=10, share=0.5))
+    picks = []
+    for now in range(11, 17):
+        batch = picked.pick(float(now))
+        picks.append(batch[0].name)
+        batch[0].num_steps_done += 1
+    assert picks == ["0", "starved", "0", "starved", "0", "starved"]
+
+
+def test_an_aged_step_is_shared_with_those_who_fit() -> None:
+    starved = work("starved", num_tokens=40, priority=Priority.BATCH)
+    others = [work(name, num_tokens=40, arrived=1) for name in "abc"]
+    picked = scheduler(starved, *others, budget=120, ageing=Ageing(after_s=10, share=1.0))
+    assert names(picked, now=1.0) == "a b c"
+    assert names(picked, now=20.0) == "starved a b"
+
+
+def test_first_come_first_served_ages_no_job_of_the_same_class() -> None:
+    ageing = Ageing(after_s=10, share=1.0)
+    jobs = [work(name, arrived=number) for number, name in enumerate("abc")]
+    picked = scheduler(*jobs, policy=Fcfs(), ageing=ageing)
+    assert [names(picked, now=now) for now in (0.0, 50.0, 99.0)] == ["a", "a", "a"]
+    picked.add(work("batch", priority=Priority.BATCH))
+    assert [names(picked, now=now) for now in (100.0, 101.0)] == ["batch", "batch"]
+
+
+def test_first_come_first_served_lets_no_small_job_pass_a_large_one() -> None:
+    jobs = [work("a", num_tokens=80), work("b", num_tokens=80), work("c", num_tokens=20)]
+    assert names(scheduler(*jobs, policy=Fcfs())) == "a"
+
+
 def test_without_ageing_it_starves() -> None:
     starved = work("starved", num_steps=1, priority=Priority.BATCH)
     run(scheduler(starved, *(work(f"{i}") for i in range(3))), until=30)
@@ -180,6 +214,79 @@ def test_what_goes_before_a_newcomer_is_known() -> None:
     assert picked.ahead_s(work("new", due=80), 0.0) == 30
     assert picked.ahead_s(work("new", due=80, priority=Priority.INTERACTIVE), 0.0) == 0
     assert picked.ahead_s(work("new", due=80, priority=Priority.BATCH), 0.0) == 40
+
+
+def test_what_shares_no_step_goes_before_a_newcomer_with_all_its_overhead() -> None:
+    def ahead_s(num_tokens: int) -> float:
+        jobs = [work(f"{i}", num_tokens=num_tokens, due=500) for i in range(10)]
+        return scheduler(*jobs, overhead_s=1.0).ahead_s(work("new", due=900), 0.0)
+
+    assert ahead_s(num_tokens=100) == 10 * 10 * (1 + 1)
+    assert ahead_s(num_tokens=10) == 10 * 10 * 1 + 10
+
+
+def test_a_tenant_that_had_less_goes_before_a_newcomer_until_it_had_as_much() -> None:
+    picked = scheduler(work("served", tenant="much", num_steps=100, due=1000))
+    picked.add(work("unserved", tenant="little", due=3000))
+    run(picked, until=2 * ROUND_S)
+    assert picked.ahead_s(work("new", tenant="much", due=2000), 2 * ROUND_S) == 40 + 10
+    picked.add(work("more", tenant="little", num_steps=500, due=4000))
+    new = work("new", tenant="much", due=2000)
+    assert picked.ahead_s(new, 2 * ROUND_S) == 40 + 2 * ROUND_S
+    assert picked.ahead_s(work("new", tenant="little", due=999), 2 * ROUND_S) == 0
+
+
+def late_pictures(count: int) -> list[Named]:
+    """Return jobs of which each is due after three times the seconds it would take alone."""
+    return [work(f"{i}", num_steps=15, num_tokens=1, due=3 * 15 * 2) for i in range(count)]
+
+
+def test_no_more_share_a_step_than_can_end_in_time() -> None:
+    done = run(scheduler(*late_pictures(8), budget=19, overhead_s=1.0), overhead_s=1.0)
+    assert sum(ends_at <= 90 for ends_at in done.values()) == 5
+
+
+def test_those_who_are_late_share_as_the_budget_allows() -> None:
+    jobs = late_pictures(8)
+    for job in jobs:
+        job.deadline_at = 1.0
+    assert len(scheduler(*jobs, budget=19, overhead_s=1.0).pick(0.0)) == 8
+
+
+def test_a_higher_class_joins_though_a_lower_one_is_late_by_it() -> None:
+    picked = scheduler(work("low", num_tokens=10, due=12, priority=Priority.BATCH))
+    assert names(picked) == "low"
+    picked.add(work("same", num_tokens=10, due=90, priority=Priority.BATCH))
+    assert names(picked) == "low"
+    picked.add(work("high", num_tokens=10, due=90))
+    assert "high" in names(picked)
+
+
+def test_a_tenant_that_had_less_joins_though_another_is_late_by_it() -> None:
+    picked = scheduler(
+        work("many", num_tokens=40, num_steps=40, tenant="many", due=41),
+        work("few", num_tokens=40, tenant="few"),
+    )
+    run(picked, until=ROUND_S - 1)
+    assert names(picked, now=ROUND_S - 1) == "many"
+    assert names(picked, now=ROUND_S) == "many few"
+
+
+def test_of_the_late_those_go_first_that_are_still_of_use() -> None:
+    useless, useful = work("useless", due=1, num_steps=3), work("useful", due=2, num_steps=9)
+    useless.must_end_at, useful.must_end_at = 2.0, 20.0
+    picked = scheduler(useless, useful)
+    assert names(picked) == "useful"
+    assert names(picked, now=12.0) == "useless"
+
+
+def test_jobs_that_must_run_alone_part() -> None:
+    jobs = [work(name, num_tokens=10) for name in "ab"]
+    picked = scheduler(*jobs)
+    assert names(picked) == "a b"
+    for job in jobs:
+        job.runs_alone = True
+    assert names(picked) == "a"
 
 
 def test_removing_what_waits_or_runs_forgets_it() -> None:

@@ -47,15 +47,19 @@ def work(
     )
 
 
-def cost_model() -> CostModel:
+def cost_model(overhead_s: float = 0.0) -> CostModel:
     """One operation takes one second."""
-    return CostModel(s_per_flop=1.0)
+    return CostModel(1.0, overhead_s)
 
 
 def scheduler(
-    *jobs: Named, policy: Policy | None = None, budget: int = 100, ageing: Ageing = NO_AGEING
+    *jobs: Named,
+    policy: Policy | None = None,
+    budget: int = 100,
+    ageing: Ageing = NO_AGEING,
+    overhead_s: float = 0.0,
 ) -> Scheduler[Named]:
-    model = cost_model()
+    model = cost_model(overhead_s)
     made: Scheduler[Named] = Scheduler(
         model, Rules(policy or EarliestDeadline(model), budget, ageing)
     )
@@ -68,13 +72,15 @@ def names(scheduler: Scheduler[Named], now: float = 0.0) -> str:
     return " ".join(job.name for job in scheduler.pick(now))
 
 
-def run(scheduler: Scheduler[Named], until: float = inf) -> dict[str, float]:
+def run(
+    scheduler: Scheduler[Named], until: float = inf, overhead_s: float = 0.0
+) -> dict[str, float]:
     """Run steps on a virtual clock; return when each job was done."""
     now = 0.0
     done: dict[str, float] = {}
     while scheduler.jobs and now < until:
         batch = scheduler.pick(now)
-        now += sum(job.step_flops for job in batch)
+        now += overhead_s + sum(job.step_flops for job in batch)
         for job in batch:
             job.num_steps_done += 1
             if job.is_done:

@@ -5,7 +5,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import torch
 
+from serve_app.errors import TooLargeForDeviceError
 from serve_app.stages import stage_thread
 from serve_app.stages.stage_thread import StageThread
 from serve_app.stages.trouble import MAX_FAILED_IN_A_ROW
@@ -107,3 +109,12 @@ async def test_calls_that_fail_one_after_the_other_make_it_unhealthy() -> None:
     assert (thread.is_healthy, told) == (False, ["ValueError: a bug"])
     await thread.run(str)
     assert thread.is_healthy
+
+
+async def test_a_call_without_memory_is_the_client_s_to_make_smaller() -> None:
+    def fail() -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    with pytest.raises(TooLargeForDeviceError) as told:
+        await StageThread("test").run(fail)
+    assert told.value.headers == {"x-should-retry": "false"}

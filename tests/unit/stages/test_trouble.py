@@ -39,6 +39,16 @@ def test_a_success_between_them_says_that_the_device_works(
     assert not told
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no"), MemoryError()])
+def test_what_is_too_large_says_nothing_of_the_device(
+    trouble: Trouble, told: list[str], error: Exception
+) -> None:
+    for _ in range(2 * MAX_FAILED_IN_A_ROW):
+        trouble.failed(error)
+    assert not trouble.is_of_the_device
+    assert not told
+
+
 def test_what_fails_together_is_not_counted(trouble: Trouble, told: list[str]) -> None:
     for _ in range(2 * MAX_FAILED_IN_A_ROW):
         trouble.happened(BUG)
