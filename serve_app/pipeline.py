@@ -53,14 +53,19 @@ class Pipeline:
         self._stages = stages
         self._on_retry = on_retry
 
-    async def generate(self, params: GenerationParams, deadline: Deadline) -> GenerationResult:
-        """Return the pictures of one request, in order.
+    async def generate(
+        self,
+        params: GenerationParams,
+        deadline: Deadline,
+        on_picture: Callable[[], None] = count_nothing,
+    ) -> GenerationResult:
+        """Return the pictures of one request, in order; `on_picture` is told of each once.
 
         Raises:
             RequestError: What the client is to be told; nothing of Ray leaves this method.
         """
         async with deadline.kept():
-            return GenerationResult(images=await self._all_images(params, deadline))
+            return GenerationResult(await self._all_images(params, deadline, on_picture))
 
     async def stream(
         self, params: GenerationParams, deadline: Deadline
@@ -88,17 +93,19 @@ class Pipeline:
             await written.aclose()
 
     async def _all_images(
-        self, params: GenerationParams, deadline: Deadline
+        self, params: GenerationParams, deadline: Deadline, on_picture: Callable[[], None]
     ) -> tuple[WrittenImage, ...]:
+        async def image(index: int) -> WrittenImage:
+            written = await self._image(params, deadline, index, embeds)
+            on_picture()
+            return written
+
         with Responses() as responses:
             # Encoded once, and not awaited: every picture's first chain passes it on.
             embeds = None if is_unchanged(params) else self._encoded(responses, params)
             try:
                 async with asyncio.TaskGroup() as group:
-                    tasks = [
-                        group.create_task(self._image(params, deadline, index, embeds))
-                        for index in range(params.num_images)
-                    ]
+                    tasks = [group.create_task(image(index)) for index in range(params.num_images)]
             except ExceptionGroup as failed:
                 raise failed.exceptions[0] from None
         return tuple(task.result() for task in tasks)

@@ -42,7 +42,8 @@ def replica_table(found: Plan) -> Table:
 def assumptions(machine: Machine) -> str:
     """Return what a plan takes for granted."""
     return (
-        "Assumed: FLUX.1 in bfloat16, all weights loaded; requests come independently (Poisson);"
+        "Assumed: FLUX.1 in bfloat16, all weights loaded; requests come independently (Poisson),"
+        " and who asks again within a minute makes bursts that need some denoisers more;"
         " exact predictions; no failures, no time between stages; the production scheduler,"
         f" and Serve's choice of the better of two denoisers, up to {MAX_ONGOING} pictures each;"
         f" other stages at most {MOST_BUSY:.0%} busy. A fraction of a GPU is of its time: its"

@@ -28,7 +28,7 @@ from serve_app.messages import Features, GenerationParams, GenerationResult, Wri
 from serve_app.model_facts import ModelFacts, read_transformer_config
 from serve_app.pipeline import Pipeline, StageHandles
 from serve_app.records.records import Records
-from serve_app.scaling.promises import Promises
+from serve_app.scaling.promises import Promise, Promises
 from serve_app.storage.store import ImageStore
 
 
@@ -88,24 +88,33 @@ class Ingress:
             await self._is_idle.wait()
 
     async def _generate(self, params: GenerationParams, deadline: Deadline) -> GenerationResult:
-        with self._promised(params):
-            return await self._pipeline.generate(params, deadline)
+        with self._promised(params) as promise:
+            return await self._pipeline.generate(params, deadline, promise.keep_one)
 
-    async def _stream(
+    def _stream(self, params: GenerationParams, deadline: Deadline) -> AsyncGenerator[WrittenImage]:
+        self._check_open()  # before the answer begins, with a status that would say no
+        return self._streamed(params, deadline)
+
+    async def _streamed(
         self, params: GenerationParams, deadline: Deadline
     ) -> AsyncGenerator[WrittenImage]:
-        with self._promised(params):
+        with self._promised(params) as promise:
             async with aclosing(self._pipeline.stream(params, deadline)) as images:
                 async for image in images:
+                    if not image.is_preview:
+                        promise.keep_one()
                     yield image
 
-    @contextmanager
-    def _promised(self, params: GenerationParams) -> Iterator[None]:
+    def _check_open(self) -> None:
         if self._is_draining:
             raise OverloadedError("The server is stopping.", reason="stopping")
+
+    @contextmanager
+    def _promised(self, params: GenerationParams) -> Iterator[Promise]:
+        self._check_open()
         try:
-            with self._promises.held(params, time.monotonic()):
-                yield
+            with self._promises.held(params, time.monotonic()) as promise:
+                yield promise
         finally:
             if self._is_draining and not len(self._promises):
                 self._is_idle.set()

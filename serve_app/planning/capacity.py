@@ -19,7 +19,7 @@ MIN_TURNS = 6  # so many times the longest request is simulated at least
 WARM_UP_SHARE = 1 / 3  # of the requests; an empty cluster is no fair beginning
 MAX_ONGOING = 64
 MAX_SEARCHED = 16
-SEED = 1
+SEEDS = (1, 2, 3)  # one run alone may be lucky, and the search would choose where it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Plan:
         text_encoder_gpu: Fraction of a GPU for each text encoder's work; its memory is not in it.
         vae_gpu: The same for each VAE.
         denoisers_busy: Share of their time.
-        p95_s: Expected latency that 95 % of the requests do not exceed.
+        p95_s: Latency that 95 % of the requests do not exceed, in the worst of the simulated runs.
         usd_per_image: Of all GPUs.
     """
 
@@ -118,7 +118,7 @@ def plan(demand: Demand, machine: Machine) -> Plan:
     return replace(found, usd_per_image=usd_per_s / demand.images_per_s)
 
 
-def expected_p95_s(demand: Demand, machine: Machine, replicas: Replicas, seed: int = SEED) -> float:
+def expected_p95_s(demand: Demand, machine: Machine, replicas: Replicas, seed: int) -> float:
     """Return the latency that 95 % of a demand's requests do not exceed, in a simulation."""
     longest_s = max(alone_s(kind, machine) for kind in demand.mix)
     horizon_s = max(MIN_REQUESTS / demand.requests_per_s, MIN_TURNS * longest_s)
@@ -159,12 +159,17 @@ def _check_slo(demand: Demand, machine: Machine) -> None:
 def _fewest(
     demand: Demand, machine: Machine, few: int, replicas: Callable[[int], Replicas]
 ) -> tuple[int, float]:
-    """Return the fewest denoisers, from `few` on, that keep the SLO, and the p95 with them."""
+    """Return the fewest denoisers, from `few` on, that keep the SLO, and their worst run's p95."""
     found: dict[int, float] = {}
 
     def is_enough(number: int) -> bool:
-        found[number] = expected_p95_s(demand, machine, replicas(number))
-        return found[number] <= demand.slo_s
+        found[number] = 0.0
+        for seed in SEEDS:
+            p95_s = expected_p95_s(demand, machine, replicas(number), seed)
+            found[number] = max(found[number], p95_s)
+            if p95_s > demand.slo_s:
+                return False
+        return True
 
     low, step = few - 1, 1
     while not is_enough(low + step):

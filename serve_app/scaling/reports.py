@@ -10,10 +10,10 @@ from serve_app.engine.stats import EngineStats
 
 @dataclass(frozen=True, slots=True)
 class PromisedWork:
-    """What an ingress has accepted and not answered yet.
+    """What an ingress has accepted and not written yet.
 
     Attributes:
-        num_pictures: Unfinished pictures.
+        num_pictures: Unfinished pictures; those of a request that are written already are not.
         num_steps: Of all of them, those behind them included.
         flops: Of all these steps.
         steps_per_s: Steps that have been asked for per second, smoothed.

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from benchmarks.autoscaling.days import DAY_S, made_up_day, part_of, read_day
+from benchmarks.autoscaling.__main__ import all_days
+from benchmarks.autoscaling.days import DAY_S, made_up_day, part_of, read_day, steady
 from benchmarks.autoscaling.ours import WorkPolicy
 from benchmarks.autoscaling.ray_default import RayDefault
 from serve_app.config import ScalingConfig
@@ -65,3 +66,15 @@ def test_a_made_up_day_is_busier_at_noon_than_at_night() -> None:
     night = part_of(day, 0, 0.1 * DAY_S) + part_of(day, 0.9 * DAY_S, 0.1 * DAY_S)
     assert 1000 < len(day) < 2600
     assert len(noon) > 3 * len(night) > 0
+
+
+def test_a_steady_demand_is_as_large_as_it_is_asked_for() -> None:
+    day = part_of(steady(requests_per_s=1.0, length_s=DAY_S, seed=1), DAY_S / 10, DAY_S / 2)
+    assert 0.95 * DAY_S / 2 < len(day) < 1.05 * DAY_S / 2
+
+
+def test_a_trace_is_replayed_where_it_is_at_hand(tmp_path: Path) -> None:
+    file = tmp_path / "trace.csv"
+    assert [name for name, _ in all_days(file)] == ["a made-up day"]
+    file.write_text("arrival_s,num_inference_steps,num_images,kind,user\n0,30,1,TXT_2_IMG,a\n")
+    assert [name for name, _ in all_days(file)] == ["a made-up day", "trace folded 10 times"]

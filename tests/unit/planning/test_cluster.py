@@ -1,12 +1,15 @@
 """Time on the virtual clock is what arithmetic says where arithmetic can."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 import pytest
 
+from benchmarks.autoscaling.ours import WorkPolicy
+from serve_app.config import ScalingConfig
 from serve_app.messages import Size
 from serve_app.planning.capacity import alone_s, denoise_s
-from serve_app.planning.cluster import Cluster, Replicas, View
+from serve_app.planning.cluster import Autoscaler, Cluster, Replicas, View
 from serve_app.planning.machine import MACHINES
 from serve_app.planning.traffic import Kind, Request, poisson
 
@@ -26,6 +29,19 @@ class Fixed:
 
     def target(self, view: View) -> int:
         return self.after if view.now >= self.from_s else self.before
+
+
+@dataclass
+class Watched:
+    """A policy, and how many replicas there were at each of its decisions."""
+
+    policy: Autoscaler
+    period_s: float = 1.0
+    num_running: list[int] = field(default_factory=list)
+
+    def target(self, view: View) -> int:
+        self.num_running.append(view.num_running)
+        return self.policy.target(view)
 
 
 def test_the_usual_picture_takes_what_was_measured() -> None:
@@ -91,3 +107,17 @@ def test_ten_thousand_denoisers_are_simulated() -> None:
     outcome = Cluster(H200, many).serve(requests)
     assert len(outcome.latencies_s) == len(requests) > 3500
     assert min(outcome.latencies_s) >= alone_s(USUAL, H200) - 1e-6
+
+
+def test_the_policy_scales_to_ten_thousand_denoisers_and_back() -> None:
+    began_s = time.process_time()
+    coarse = Kind(Size(2048, 2048), 50)
+    policy = Watched(WorkPolicy(ScalingConfig(), 1, 10_000))
+    requests = poisson({coarse: 1.0}, rate=300, horizon_s=45, seed=1)
+    one = Replicas(text_encoder=20, denoiser=1, vae=60, image_writer=60)
+    outcome = Cluster(H200, one, policy, max_ongoing=2).serve(requests)
+    assert policy.num_running[0] == 1
+    assert max(policy.num_running) == 10_000
+    assert policy.num_running[-1] < 10_000
+    assert min(outcome.latencies_s) >= alone_s(coarse, H200) - 1e-6
+    assert time.process_time() - began_s < 20  # it takes 6 s on one of two cores

@@ -1,4 +1,4 @@
-"""What an ingress has promised is counted from admission to answer, as the engine will count it."""
+"""What an ingress has promised counts until it is written, and as the engine will count it."""
 
 from collections.abc import Callable
 
@@ -46,6 +46,34 @@ def test_a_request_counts_while_it_is_held(promises: Promises) -> None:
         assert total.flops == 40 * STEP_FLOPS
     total = promises.total(0)
     assert (total.num_pictures, total.num_steps, total.flops) == (0, 0, 0)
+
+
+def test_a_request_shrinks_with_each_picture_that_is_written(promises: Promises) -> None:
+    with promises.held(params(num_images=8), 0) as promise:
+        for _ in range(7):
+            promise.keep_one()
+        total = promises.total(0)
+        assert (total.num_pictures, total.num_steps, total.flops) == (1, 10, 10 * STEP_FLOPS)
+        assert len(promises) == 1
+
+
+def test_a_picture_that_is_written_twice_counts_once(promises: Promises) -> None:
+    with promises.held(params(num_images=3), 0), promises.held(params(), 0) as promise:
+        promise.keep_one()
+        promise.keep_one()
+        assert promises.total(0).num_pictures == 3
+
+
+def test_what_is_not_denoised_takes_nothing_away(promises: Promises) -> None:
+    with promises.held(params(num_images=2), 0), promises.held(params(strength=0), 0) as promise:
+        promise.keep_one()
+        assert promises.total(0).num_pictures == 2
+
+
+def test_arrivals_do_not_shrink(promises: Promises) -> None:
+    with promises.held(params(num_images=2), 100) as promise:
+        promise.keep_one()
+        assert promises.total(100).steps_per_s == 20 / MEMORY_S
 
 
 def test_a_request_without_steps_is_one_too(promises: Promises) -> None:

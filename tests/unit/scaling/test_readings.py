@@ -43,6 +43,15 @@ def test_what_is_decoded_or_written_needs_no_denoiser() -> None:
     assert (load.num_pictures, load.work_s) == (1, 4.0)
 
 
+def test_pictures_of_an_unanswered_request_need_no_denoiser_once_they_are_written() -> None:
+    # A request of eight, of which the ingress has seven and the last is being denoised.
+    load = denoisers(
+        context("Ingress", {"i": promised(1, 10, 2000)}),
+        context("Denoiser", {"a": engine(1, 4.0)}),
+    )
+    assert (load.num_pictures, load.work_s) == (1, 4.0)
+
+
 def test_requests_in_serves_queue_count_whatever_is_promised() -> None:
     load = denoisers(context("Ingress"), context("Denoiser", {"a": engine(1, 4.0)}, num_queued=7))
     assert load.num_pictures == 8
