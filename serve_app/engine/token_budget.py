@@ -24,6 +24,8 @@ MAX_ROUNDS = 15
 LONG_S = 0.5  # of all rounds of one size: what takes longer is told well enough by the fewest
 # After so many sizes in a row without a gain there is none to come: one may have been disturbed.
 NUM_FLAT = 2
+# Of the tokens per second of a smaller size: what has less was disturbed in most of its rounds.
+DISTURBED = 0.8
 MAX_SECONDS = 10.0
 
 Measured = tuple[int, float]  # tokens of a step, and the seconds that it takes
@@ -80,6 +82,7 @@ def token_budget_of(measured: Sequence[Measured]) -> int:
     Args:
         measured: By their tokens; between two of them the seconds are taken for a line.
     """
+    measured = _undisturbed(measured)
     speeds = _speeds(measured)
     enough = SATURATED * speeds[-1]
     index = next(index for index, speed in enumerate(speeds) if speed >= enough)
@@ -94,8 +97,18 @@ def token_budget_of(measured: Sequence[Measured]) -> int:
 
 def _is_flat(measured: Sequence[Measured]) -> bool:
     """Whether the last sizes have gained less than 5 % on the one before them."""
-    speeds = _speeds(measured)
+    speeds = _speeds(_undisturbed(measured))
     return len(speeds) > NUM_FLAT and SATURATED * speeds[-1] < speeds[-1 - NUM_FLAT]
+
+
+def _undisturbed(measured: Sequence[Measured]) -> Sequence[Measured]:
+    kept, best = list[Measured](), 0.0
+    for num_tokens, seconds in measured:
+        speed = num_tokens / seconds
+        if speed >= DISTURBED * best:
+            kept.append((num_tokens, seconds))
+        best = max(best, speed)
+    return kept
 
 
 def _speeds(measured: Sequence[Measured]) -> Sequence[float]:

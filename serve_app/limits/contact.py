@@ -8,7 +8,8 @@ from typing import TypeVar
 from serve_app.limits.clock import NS_PER_S, Clock
 from serve_app.limits.protocol import Answer, Ask, Crowd, LimiterCalls, Presence
 
-CALL_TIMEOUT_S = 0.05
+# A call takes a few milliseconds, and many times that where the cores are busy.
+CALL_TIMEOUT_S = 0.25
 # A Limiter that did not answer is left alone for so long, lest every request wait for it.
 SILENCE_NS = NS_PER_S
 

@@ -1,4 +1,4 @@
-"""A Limiter that does not answer costs 50 ms once, one line in the log, and is then left alone."""
+"""A Limiter that does not answer costs 250 ms once, one line in the log, and is then left alone."""
 
 import asyncio
 import logging
