@@ -14,7 +14,7 @@ from ray import serve
 from ray.serve import Deployment
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.config import AppConfig
+from serve_app.config import AppConfig, start_with
 from serve_app.deployments.ingress import Ingress
 from serve_app.errors import StartError
 from serve_app.local_cluster import (
@@ -34,6 +34,7 @@ STAGES = {
     "vae": "Vae",
     "image_writer": "ImageWriter",
 }
+METRICS_PERIOD_S = 1.0  # between two times that a replica's metrics are shown; Ray's own is 10 s
 CONFIG = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 
 
@@ -102,6 +103,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     app = schema.applications[0]
     app.args = app.args | own_places(tmp_path_factory.mktemp("kept"))
     url = f"http://127.0.0.1:{schema.http_options.port}"
+    start_with({"RAY_metrics_report_interval_ms": f"{1000 * METRICS_PERIOD_S:.0f}"})
     with traced() as collector, local_ray() as logs, deployed(schema):
         for _ in start_progress(app.name):
             pass

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.integration.conftest import Server
+from tests.integration.conftest import METRICS_PERIOD_S, Server
 
 PATH = "/v1/images/generations"
 BODY = {"prompt": "a large red circle", "size": "128x128", "num_inference_steps": 3}
@@ -31,6 +31,7 @@ RAY_LABELS = {"application", "deployment", "replica", "Component", "NodeAddress"
 }
 STAGES = ("encode", "denoise", "decode", "write")
 PATIENCE_S = 90.0
+SETTLED_S = 3 * METRICS_PERIOD_S
 
 T = TypeVar("T")
 
@@ -40,6 +41,16 @@ def awaited(find: Callable[[], T]) -> T:
     ends_at = time.monotonic() + PATIENCE_S
     while not (found := find()) and time.monotonic() < ends_at:
         time.sleep(0.5)
+    return found
+
+
+def settled(find: Callable[[], T]) -> T:
+    """Return what is found once it stays: what was counted before comes by and by, too."""
+    found, since = find(), time.monotonic()
+    while time.monotonic() - since < SETTLED_S:
+        time.sleep(0.5)
+        if (now := find()) != found:
+            found, since = now, time.monotonic()
     return found
 
 
@@ -73,7 +84,7 @@ def test_requests_and_pictures_are_counted_by_class(server: Server, client: http
             *(total(server, "stage_seconds_count", stage=stage) for stage in STAGES),
         ]
 
-    before = counts()
+    before = settled(counts)
     body = BODY | {"n": 2, "output_format": "webp", "response_format": "b64_json"}
     assert client.post(PATH, json=body).status_code == 200
     assert client.post(PATH, json=BODY | {"n": 11}).status_code == 400

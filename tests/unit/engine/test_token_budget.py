@@ -118,7 +118,7 @@ def test_it_is_measured_on_the_model_and_teaches_the_cost_model(
 ) -> None:
     model, packed = CostModel(s_per_flop=1.0), PackedTransformer(transformer.transformer)
     # Of so small a model nearly everything is overhead: a picture of 6 + 24 tokens fits many times.
-    # Its steps of milliseconds take a second where others have all cores: then too few fit the time.
+    # Its steps of milliseconds take a second where others have all cores: too few fit the time.
     assert any(measure_token_budget(transformer, packed, model) > 300 for _ in range(3))
     assert 0 < model.s_per_flop < 1e-6
     assert 0 <= model.overhead_s < MAX_SECONDS
