@@ -24,9 +24,9 @@ from serve_app.engine.stats import EngineStats
 from serve_app.engine.step_cache import StepCache
 from serve_app.engine.token_budget import measure_token_budget
 from serve_app.engine.transformers import Transformers
-from serve_app.errors import StageFailedError, TooLargeForDeviceError
+from serve_app.errors import StageFailedError
 from serve_app.stages.transformer import TransformerStage
-from serve_app.stages.trouble import NO_MEMORY, OnBroken, Trouble, stay
+from serve_app.stages.trouble import OnBroken, Trouble, stay, too_large
 
 logger = logging.getLogger(__name__)
 
@@ -315,8 +315,7 @@ class Engine:
         except Exception as error:
             logger.exception("job %s failed in step %d", job.name, job.num_steps_done)
             self._remove(job)
-            is_too_large = isinstance(error, NO_MEMORY)
-            _fail(job, (TooLargeForDeviceError if is_too_large else StageFailedError)("denoiser"))
+            _fail(job, too_large(error, "denoiser") or StageFailedError("denoiser"))
             return False
         return True
 

@@ -9,8 +9,7 @@ from itertools import count
 from queue import PriorityQueue
 from typing import Any, TypeVar, TypeVarTuple
 
-from serve_app.errors import TooLargeForDeviceError
-from serve_app.stages.trouble import NO_MEMORY, OnBroken, Trouble, stay
+from serve_app.stages.trouble import OnBroken, Trouble, stay, too_large
 
 # A call takes a second or so; a slow CPU gets a minute.
 WEDGED_AFTER_S = 60.0
@@ -76,8 +75,7 @@ class StageThread:
             result = work(*arguments)
         except BaseException as error:  # noqa: BLE001 - as an executor's own future
             self._trouble.failed(error)
-            is_too_large = isinstance(error, NO_MEMORY)
-            future.set_exception(TooLargeForDeviceError(self._name) if is_too_large else error)
+            future.set_exception(too_large(error, self._name) or error)
         else:
             self._trouble.succeeded()
             future.set_result(result)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import torch
 
+from serve_app.errors import TooLargeForDeviceError
+
 # Of different calls or pictures, with no success between them.
 MAX_FAILED_IN_A_ROW = 3
 
@@ -16,6 +18,11 @@ OnBroken = Callable[[str], None]
 
 def stay(reason: str) -> None:
     """Be told why a device is of no more use, and do nothing."""
+
+
+def too_large(error: BaseException, stage: str) -> TooLargeForDeviceError | None:
+    """Return what the client is told where an error says that there was no memory for its call."""
+    return TooLargeForDeviceError(stage) if isinstance(error, NO_MEMORY) else None
 
 
 class Trouble:
