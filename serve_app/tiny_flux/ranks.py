@@ -3,17 +3,29 @@
 On a CPU two processes of one thread each are a quarter faster than one of two threads.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 
-def join() -> None:
-    """Meet the other processes, if `torchrun` started any."""
-    if dist.is_torchelastic_launched():
-        dist.init_process_group("gloo")
+@contextmanager
+def joined() -> Iterator[None]:
+    """Meet the other processes, if `torchrun` started any, and part from them at the end.
+
+    A process that exits without parting may abort: gloo's threads still run.
+    """
+    if not dist.is_torchelastic_launched():
+        yield
+        return
+    dist.init_process_group("gloo")
+    try:
+        yield
+        dist.barrier()
+    finally:
+        dist.destroy_process_group()
 
 
 def rank() -> int:

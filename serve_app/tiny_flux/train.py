@@ -57,8 +57,8 @@ def main(arguments: list[str]) -> None:
         keep_freed_memory()
         fill_pool(folder / "vae", folder / "pool", seconds, seed)
     else:
-        ranks.join()
-        FluxTrainer(run).train()
+        with ranks.joined():
+            FluxTrainer(run).train()
 
 
 def adopt(run: FluxRun) -> None:
