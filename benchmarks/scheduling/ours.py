@@ -62,10 +62,6 @@ class Denoiser:
         )
         self.is_busy = False
 
-    def left_s(self) -> float:
-        """Return the seconds of all its work."""
-        return sum(map(self.cost_model.remaining_s, self.scheduler.jobs))
-
     def start_step(self, now: float) -> tuple[float, Sequence[Picture]]:
         """Return when the next step ends, and whose it is."""
         batch = self.scheduler.pick(now)
@@ -96,7 +92,7 @@ class Cluster:
 
     def __init__(self, policy: str, num_denoisers: int, slo_factor: float) -> None:
         self._denoisers = [Denoiser(policy) for _ in range(num_denoisers)]
-        self._router = Router(num_denoisers)
+        self._router = Router(num_denoisers, slo_factor)
         self._encoder = Station(1)
         self._vae = Station(ceil(num_denoisers / DENOISERS_PER_VAE))
         self._writer = Station(WRITERS_PER_DENOISER * num_denoisers)
@@ -125,8 +121,8 @@ class Cluster:
 
     def _report(self, last_at: float, now: float) -> None:
         """Let all denoisers report, and again until the last picture has been sent."""
-        left_s = {number: denoiser.left_s() for number, denoiser in enumerate(self._denoisers)}
-        self._router.hear(left_s, self._denoisers[0].cost_model.s_per_flop, now)
+        outlooks = [denoiser.scheduler.outlook(now) for denoiser in self._denoisers]
+        self._router.hear(outlooks, self._denoisers[0].cost_model.s_per_flop, now)
         # With one denoiser there is nothing to choose, whatever it reports.
         if now < last_at and len(self._denoisers) > 1:
             self._at(now + REPORT_PERIOD_S, partial(self._report, last_at))

@@ -165,11 +165,12 @@ class Denoiser:
         """Tell Serve's autoscaler how much work there is, and how fast it is done."""
         return EngineWork.of(self._engine.stats()).numbers()
 
-    def record_routing_stats(self) -> dict[str, float]:
+    def record_routing_stats(self) -> dict[str, Any]:
         """Tell who sends pictures how long one would wait here."""
-        stats = self._engine.stats()
+        stats, outlook = self._engine.stats(), self._engine.outlook()
         s_per_pixel_step = stats.s_per_flop * self._flops_per_pixel
-        return Report(next(self._report_numbers), stats.left_s, s_per_pixel_step).numbers()
+        number = next(self._report_numbers)
+        return Report(number, outlook, s_per_pixel_step, stats.slo_factor).as_stats()
 
     def check_health(self) -> None:
         """Tell Prometheus how the engine stands; one that cannot denoise any more ends here."""

@@ -17,6 +17,7 @@ from serve_app.config import EngineConfig
 from serve_app.engine.admission import check_in_time
 from serve_app.engine.cost_model import CostModel
 from serve_app.engine.job import Job, OnStep
+from serve_app.engine.outlook import Outlook
 from serve_app.engine.policies import policy_named
 from serve_app.engine.runner import Ran, Runner
 from serve_app.engine.scheduler import Ageing, Rules, Scheduler
@@ -134,7 +135,13 @@ class Engine:
                 s_per_flop=self.cost_model.s_per_flop if self.cost_model.is_taught else 0.0,
                 num_recompiles=self._transformers.num_recompiles,
                 picture_error=self.cost_model.picture_error,
+                slo_factor=self._config.slo_factor,
             )
+
+    def outlook(self) -> Outlook:
+        """Return how much would go before jobs that come now."""
+        with self._changed:
+            return self._scheduler.outlook(time.monotonic())
 
     def close(self) -> None:
         """End the loop after the step it is in; jobs that are left fail."""

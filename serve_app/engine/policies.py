@@ -34,6 +34,12 @@ class Policy(Protocol):
     def kept_deadline(self, work: Work, ends_at: float) -> float:
         """Return the deadline that a job keeps if it ends then, which others shall not spoil."""
 
+    def due_at(self, work: Work, now: float) -> float:
+        """Return before which deadline a job that comes goes before this one, as far as is known.
+
+        Where that does not go by deadlines: never.
+        """
+
 
 NEVER = float("inf")
 
@@ -59,6 +65,10 @@ class Fcfs:
         """Return never: deadlines do not matter."""
         return NEVER
 
+    def due_at(self, work: Work, now: float) -> float:
+        """Return what is before every deadline."""
+        return -NEVER
+
 
 class Srpt:
     """Shortest remaining processing time first: the least mean latency, no regard for deadlines."""
@@ -83,6 +93,10 @@ class Srpt:
     def kept_deadline(self, work: Work, ends_at: float) -> float:
         """Return never: deadlines do not matter."""
         return NEVER
+
+    def due_at(self, work: Work, now: float) -> float:
+        """Return what is before every deadline."""
+        return -NEVER
 
 
 class EarliestDeadline:
@@ -125,6 +139,11 @@ class EarliestDeadline:
         if ends_at <= work.deadline_at:
             return work.deadline_at
         return work.must_end_at if ends_at <= work.must_end_at else NEVER
+
+    def due_at(self, work: Work, now: float) -> float:
+        """Return its deadline; a late one lets all go first that are not."""
+        is_late = now + self._remaining_s(work) > work.deadline_at
+        return NEVER if is_late else work.deadline_at
 
 
 def policy_named(name: Literal["deadline", "srpt", "fcfs"], cost_model: CostModel) -> Policy:

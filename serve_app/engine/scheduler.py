@@ -14,6 +14,7 @@ from typing import Generic
 
 from serve_app.engine.cost_model import CostModel
 from serve_app.engine.fairness import ROUND_S, Turns
+from serve_app.engine.outlook import Load, Outlook
 from serve_app.engine.policies import Policy
 from serve_app.engine.waiting import Place, Waiting, WorkT
 from serve_app.engine.work import Work
@@ -144,6 +145,13 @@ class Scheduler(Generic[WorkT]):
         return ahead_s + sum(
             min(load_s, ROUND_S * (own_round - rounds[tenant]))
             for tenant, load_s in catching_up_s.items()
+        )
+
+    def outlook(self, now: float) -> Outlook:
+        """Return how much would go before jobs that come, but for the tenants' turns."""
+        due_at = self._rules.policy.due_at
+        return Outlook.of(
+            Load(job.priority, due_at(job, now) - now, self._load_s(job)) for job in self.jobs
         )
 
     def _load_s(self, job: Work) -> float:

@@ -19,6 +19,7 @@ class EngineStats:
         num_recompiles: Graphs that were compiled in service, while pictures waited.
         overhead_s: Predicted seconds of a step, whatever is in it.
         s_per_flop: Predicted seconds of each operation in it; 0: no step was measured yet.
+        slo_factor: A picture is due after so many times the seconds that it takes alone.
     """
 
     num_jobs: int
@@ -31,3 +32,4 @@ class EngineStats:
     s_per_flop: float
     num_recompiles: int = 0
     picture_error: float = 0.0
+    slo_factor: float = 1.0

@@ -6,6 +6,7 @@ other ingresses send it learns from the replicas' next reports.
 
 import logging
 import time
+from math import inf
 
 from ray.serve._private.common import RequestMetadata
 from ray.serve._private.request_router.pow_2_router import PowerOfTwoChoicesRequestRouter
@@ -13,7 +14,7 @@ from ray.serve.request_router import PendingRequest, RunningReplica
 
 from serve_app.messages import DenoiseParams
 from serve_app.routing.report import Report
-from serve_app.routing.standings import Standings
+from serve_app.routing.standings import Asked, Standings
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class WorkRouter(PowerOfTwoChoicesRequestRouter):  # type: ignore[misc]  # Ray's
         now = time.monotonic()
         for name, replica in by_name.items():
             self._standings.note(name, Report.read(replica.routing_stats), now)
-        order = self._standings.order(list(by_name), now)
+        order = self._standings.order(list(by_name), asked_of(pending_request), now)
         if order is None:
             chosen: list[list[RunningReplica]] = await super().choose_replicas(
                 candidate_replicas, pending_request
@@ -68,13 +69,19 @@ class WorkRouter(PowerOfTwoChoicesRequestRouter):  # type: ignore[misc]  # Ray's
         request = next(waiting, None)
         super()._fulfill_next_pending_request(replica, request_metadata)
         if request is not None:
-            self._standings.sent(replica.replica_id.unique_id, pixel_steps(request))
+            name = replica.replica_id.unique_id
+            self._standings.sent(name, asked_of(request), time.monotonic())
 
 
-def pixel_steps(request: PendingRequest) -> float:
-    """Return a request's pixels times its steps; 0 for one that denoises nothing."""
-    params = next((one for one in request.args if isinstance(one, DenoiseParams)), None)
+def asked_of(request: PendingRequest | None) -> Asked:
+    """Return what counts of a request."""
+    args = () if request is None else request.args
+    params = next((one for one in args if isinstance(one, DenoiseParams)), None)
     if params is None:
-        return 0.0
+        return Asked()
     num_steps = params.num_inference_steps * params.strength
-    return params.canvas.width * params.canvas.height * num_steps
+    return Asked(
+        params.priority,
+        params.canvas.width * params.canvas.height * num_steps,
+        inf if params.must_end_unix_s is None else params.must_end_unix_s - time.time(),
+    )

@@ -1,6 +1,7 @@
 """Serve's router with our choice in it, without a cluster."""
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +14,11 @@ from ray.serve._private.common import (
 )
 from ray.serve.request_router import PendingRequest
 
-from serve_app.messages import DenoiseParams, Size
+from serve_app.engine.outlook import Load, Outlook
+from serve_app.messages import DenoiseParams, Priority, Size
 from serve_app.routing.report import Report
-from serve_app.routing.serve_router import WorkRouter, pixel_steps
+from serve_app.routing.serve_router import WorkRouter, asked_of
+from serve_app.routing.standings import Asked
 
 DENOISER = DeploymentID("Denoiser", "krea-serve")
 
@@ -27,8 +30,13 @@ class Replica:
         self.replica_id = ReplicaID(name, DENOISER)
         self.node_id, self.availability_zone = "node", None
         self.max_ongoing_requests, self.multiplexed_model_ids = 64, set[str]()
-        report = None if left_s is None else Report(1, left_s, 1e-6)
-        self.routing_stats = {} if report is None else report.numbers()
+        self.routing_stats = {} if left_s is None else report_of(left_s).as_stats()
+
+
+def report_of(left_s: float) -> Report:
+    """Return what a replica says whose work is all due at once."""
+    outlook = Outlook.of([Load(Priority.STANDARD, 0.0, left_s)])
+    return Report(1, outlook, s_per_pixel_step=1e-6, slo_factor=3.0)
 
 
 def pending(steps: int = 10) -> PendingRequest:
@@ -53,7 +61,8 @@ def router_of(*replicas: Replica) -> WorkRouter:
 
 
 async def choice(router: WorkRouter, *replicas: Replica) -> list[list[str]]:
-    request = pending()
+    # Due so late that all that was sent goes before it.
+    request = pending(steps=50)
     ranks: Any = await router.choose_replicas(list(replicas), request)
     return [[replica.replica_id.unique_id for replica in rank] for rank in ranks]
 
@@ -97,11 +106,28 @@ async def test_no_replica_is_no_choice() -> None:
     assert await choice(router_of()) == []
 
 
-@pytest.mark.parametrize(("args", "expected"), [((), 0), (("x", 3), 0)])
-async def test_what_denoises_nothing_is_no_work(args: tuple[object, ...], expected: float) -> None:
-    assert pixel_steps(SimpleNamespace(args=args)) == expected
+@pytest.mark.parametrize("args", [(), ("x", 3)])
+def test_what_denoises_nothing_is_no_work(args: tuple[object, ...]) -> None:
+    assert asked_of(SimpleNamespace(args=args)) == Asked()
+    assert asked_of(None) == Asked()
 
 
 async def test_work_is_pixels_times_the_steps_that_are_run() -> None:
-    assert pixel_steps(pending(steps=4)) == 1000 * 500 * 4
-    await asyncio.sleep(0)
+    assert asked_of(pending(steps=4)) == Asked(Priority.STANDARD, 1000 * 500 * 4)
+
+
+def test_a_request_is_asked_for_until_it_is_over() -> None:
+    params = DenoiseParams(
+        "req_1",
+        0,
+        Size(1000, 500),
+        1,
+        10,
+        4.5,
+        strength=0.5,
+        priority=Priority.BATCH,
+        must_end_unix_s=time.time() + 60,
+    )
+    asked = asked_of(SimpleNamespace(args=("embeds", params)))
+    assert (asked.priority, asked.pixel_steps) == (Priority.BATCH, 1000 * 500 * 5)
+    assert 50 < asked.ends_in_s <= 60
