@@ -35,6 +35,10 @@ CPUS_PER_POD = 4
 CPU_MEMORY, GPU_MEMORY, HEAD_MEMORY = "8Gi", "64Gi", "4Gi"
 # Messages between replicas live in shared memory; the largest, a decoded picture, is 50 MB.
 SHM_SIZE, OBJECT_STORE_BYTES = "4Gi", 2 * 1024**3
+# One replica of these to a pod, so that no pod's loss takes more than one. It stands here and not
+# in the config file: on one machine, which may have all eight GPUs, a second ingress would wait
+# forever, and the application never be deployed. Here `pods_needed` provides a pod for each.
+APART = ("Ingress",)
 MODELS_DIR = "/models"
 SERVE_PORT = 8000
 RAY_USER = 1000  # of the rayproject images
@@ -83,27 +87,26 @@ def pool(deployment: Yaml) -> str:
 
 
 def in_cluster(config: Yaml) -> Yaml:
-    """Return the Serve config of the cluster: the file's own, but for two things.
+    """Return the Serve config of the cluster: the file's own, but for three things.
 
-    It listens on every interface, since a pod's loopback is nobody's; and each deployment asks
-    for the nodes of its pool, so that a fraction of a GPU never starts on a whole one.
+    It listens on every interface, since a pod's loopback is nobody's; each deployment asks for the
+    nodes of its pool, so that a fraction of a GPU never starts on a whole one; and what is to be
+    `APART` is.
     """
     application = config["applications"][0]
-    placed = [
-        {
-            **deployment,
-            "ray_actor_options": {
-                **deployment["ray_actor_options"],
-                "label_selector": {"pool": pool(deployment)},
-            },
-        }
-        for deployment in deployments(config)
-    ]
+    placed = [placed_in_cluster(deployment) for deployment in deployments(config)]
     return {
         **config,
         "http_options": {**config["http_options"], "host": "0.0.0.0", "port": SERVE_PORT},  # noqa: S104
         "applications": [{**application, "deployments": placed}],
     }
+
+
+def placed_in_cluster(deployment: Yaml) -> Yaml:
+    """Return a deployment that says which nodes it wants, and how many replicas on one."""
+    options = {**deployment["ray_actor_options"], "label_selector": {"pool": pool(deployment)}}
+    placed = {**deployment, "ray_actor_options": options}
+    return placed | {"max_replicas_per_node": 1} if deployment["name"] in APART else placed
 
 
 def replicas(deployment: Yaml, bound: str) -> int:
@@ -115,12 +118,11 @@ def replicas(deployment: Yaml, bound: str) -> int:
     return count
 
 
-def demand(config: Yaml, group: str, resource: str, bound: str) -> float:
-    """Return how much of a resource a pool's replicas take at their `min` or `max` number."""
+def demand(found: list[Yaml], resource: str, bound: str) -> float:
+    """Return how much of a resource some deployments take at their `min` or `max` number."""
     total: float = sum(
         replicas(deployment, bound) * deployment["ray_actor_options"].get(resource, 0)
-        for deployment in deployments(config)
-        if pool(deployment) == group
+        for deployment in found
     )
     return round(total, 6)
 
@@ -223,12 +225,21 @@ def grace_s(config: Yaml) -> int:
 
 
 def pods_needed(config: Yaml, group: str, bound: str) -> int:
-    """Return how many pods of one GPU, or of `CPUS_PER_POD`, a pool's replicas fill."""
-    cpus = demand(config, group, "num_cpus", bound) / CPUS_PER_POD
+    """Return how many pods of one GPU, or of `CPUS_PER_POD`, a pool's replicas need.
+
+    Wherever the others are, there is room for each of those that are `APART` in a pod of its own.
+    """
+    of_group = [deployment for deployment in deployments(config) if pool(deployment) == group]
+    apart = [deployment for deployment in of_group if deployment["name"] in APART]
+    others = [deployment for deployment in of_group if deployment["name"] not in APART]
+    cpus = demand(of_group, "num_cpus", bound) / CPUS_PER_POD
     if group == "cpu":
+        # As many as the others can fill to the last CPU, and one for each.
+        filled = int(demand(others, "num_cpus", bound) // CPUS_PER_POD)
+        separate = filled + max((replicas(each, bound) for each in apart), default=0)
         # Two at least: one ingress must outlive the loss of a node.
-        return max(2, math.ceil(cpus))
-    return max(math.ceil(cpus), math.ceil(demand(config, group, "num_gpus", bound)))
+        return max(2, math.ceil(cpus), separate)
+    return max(math.ceil(cpus), math.ceil(demand(of_group, "num_gpus", bound)))
 
 
 def worker_group(config: Yaml, group: str) -> Yaml:

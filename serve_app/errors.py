@@ -46,7 +46,8 @@ class RequestError(KreaServeError):
     status_code = 500
     type = "server_error"
     code = "INTERNAL_ERROR"
-    # What there is too little of, in a word that metrics can count by; of refusals only.
+    # Why, in a word that metrics can count by and no client reads: of a refusal what there is too
+    # little of, of a key what is wrong with it.
     reason = ""
 
     def __init__(self, message: str, param: str | None = None) -> None:
@@ -115,8 +116,11 @@ class AuthenticationError(RequestError):
     type = "authentication_error"
     code = "AUTHENTICATION_FAILED"
 
-    def __init__(self, message: str = "Invalid or missing API key.") -> None:
+    def __init__(
+        self, message: str = "Invalid or missing API key.", reason: str = "unknown"
+    ) -> None:
         super().__init__(message)
+        self.reason = reason
 
     @property
     def headers(self) -> dict[str, str]:

@@ -1,5 +1,8 @@
 """What one request came to, for the log and for whoever counts; of prompts it knows nothing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -25,6 +28,7 @@ class Observed:
         error: Why it failed.
         params: Of the pictures that were asked for, once that was understood.
         num_images: That were made.
+        num_retries: How often one of its pictures was begun again, as a replica died.
         spent: Of the picture that took longest.
     """
 
@@ -36,6 +40,7 @@ class Observed:
     error: RequestError | None = None
     params: GenerationParams | None = None
     num_images: int = 0
+    num_retries: int = 0
     spent: Spent | None = None
 
     @property
@@ -47,6 +52,9 @@ class Observed:
     def error_code(self) -> str:
         """The `code` of the error that was answered, also inside a stream; else nothing."""
         return "" if self.error is None else self.error.code
+
+
+_current: ContextVar[Observed | None] = ContextVar("observed", default=None)
 
 
 class Observer(Protocol):
@@ -72,6 +80,23 @@ class NoObserver:
 def observed_of(request: HTTPConnection) -> Observed:
     """Return what is known of a request."""
     return cast(Observed, request.state.observed)
+
+
+@contextmanager
+def observing(observed: Observed) -> Iterator[None]:
+    """Let whatever runs in the block, and the tasks it starts, know which request it is for."""
+    token = _current.set(observed)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def note_retry() -> None:
+    """Note, from within a request, that one of its pictures is begun again."""
+    observed = _current.get()
+    if observed is not None:
+        observed.num_retries += 1
 
 
 def note_error(request: HTTPConnection, error: RequestError) -> None:

@@ -26,7 +26,8 @@ class Services:
         facts: Of the served model.
         generate: Makes the pictures of one request within its deadline; raises `RequestError`.
         stream: Makes the previews of one picture and then the picture; fails in the same way.
-        is_ready: Whether a request would find every stage loaded.
+        is_ready: Whether a request would find every stage loaded; raises `OverloadedError` where
+            that cannot be told.
         images: Where pictures delivered as URLs are kept.
         image_reader: Turns what clients send as pictures into pixels.
         features: What the application was built with.

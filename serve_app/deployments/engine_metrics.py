@@ -2,6 +2,7 @@
 
 from ray.serve import metrics
 
+from serve_app.deployments.device_metrics import DeviceMetrics
 from serve_app.engine.stats import EngineStats
 
 
@@ -37,11 +38,13 @@ class EngineMetrics:
             "krea_serve_denoiser_recompiles",
             description="Graphs compiled in service, while pictures waited; 0 is as it should be.",
         )
+        self._device = DeviceMetrics()
         self._published = EngineStats(0, 0.0, 0, 0, 0.0, 0, 0.0, 0.0)
 
     def publish(self, stats: EngineStats) -> None:
         """Show how the engine stands now."""
         before, self._published = self._published, stats
+        self._device.publish()
         self._jobs.set(stats.num_jobs)
         self._left.set(stats.left_s)
         self._error.set(stats.step_error)

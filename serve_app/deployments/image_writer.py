@@ -9,6 +9,7 @@ from obstore.exceptions import BaseError
 from serve_app.config import ProvenanceConfig, StorageConfig
 from serve_app.deployments.logs import log_through_serve
 from serve_app.deployments.stage_clock import StageClock
+from serve_app.deployments.storage_metrics import StorageMetrics
 from serve_app.errors import ContentPolicyError
 from serve_app.imaging.blend import keep_protected
 from serve_app.imaging.fit import fit
@@ -28,7 +29,7 @@ class ImageWriter:
         log_through_serve()
         self._provenance = Provenance.open(provenance)
         self._clock = StageClock()
-        self._images = ImageStore.open(storage)
+        self._images = ImageStore.open(storage, StorageMetrics().failed)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(storage.sweep_period_s))
 
     async def write(

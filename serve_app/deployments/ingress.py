@@ -22,6 +22,7 @@ from serve_app.deployments.logs import log_through_serve, name_request, set_log_
 from serve_app.deployments.readiness import Readiness
 from serve_app.deployments.remote_limiter import gatekeeper_of
 from serve_app.deployments.request_metrics import RequestMetrics
+from serve_app.deployments.storage_metrics import StorageMetrics
 from serve_app.engine.cost_model import FluxGeometry
 from serve_app.errors import OverloadedError
 from serve_app.messages import Features, GenerationParams, GenerationResult, WrittenImage
@@ -64,7 +65,7 @@ class Ingress:
             generate=self._generate,
             stream=self._stream,
             is_ready=Readiness(serve.get_replica_context().app_name),
-            images=ImageStore.open(config.storage),
+            images=ImageStore.open(config.storage, StorageMetrics().failed),
             image_reader=image_reader(config.api),
             features=Features(
                 has_safety_checker=safety_checker is not None,

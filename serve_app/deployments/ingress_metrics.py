@@ -31,6 +31,10 @@ class IngressMetrics:
             "krea_serve_history_lost_events",
             description="Events of the history, since the start, that were given up.",
         )
+        self._database_up = metrics.Gauge(
+            "krea_serve_database_up",
+            description="1, or 0 where the database did not take the history's last write.",
+        )
         self._alone = metrics.Gauge(
             "krea_serve_limits_decided_alone",
             description="Requests, since the start, that no Limiter was there to decide on.",
@@ -39,6 +43,7 @@ class IngressMetrics:
     def publish(self, recorder: Recorder, gatekeeper: Gatekeeper) -> None:
         """Show how an ingress stands now."""
         self._model_info.set(1, self._model)
+        self._database_up.set(0 if recorder.is_failing else 1)
         self._waiting.set(recorder.num_waiting)
         self._lost.set(recorder.num_lost)
         self._alone.set(gatekeeper.num_decided_alone)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from serve_app.config import ModelConfig
+from serve_app.deployments.device_metrics import DeviceMetrics
 from serve_app.deployments.end_replica import end_replica
 from serve_app.deployments.logs import log_through_serve
 from serve_app.deployments.stage_clock import StageClock
@@ -21,6 +22,7 @@ class TextEncoder:
         self._stage = TextEncoderStage.load(model.directory, dtype, device)
         self._thread = StageThread("text-encoder", end_replica)
         self._clock = StageClock()
+        self._device = DeviceMetrics()
 
     async def encode(self, prompt: str) -> PromptEmbeds:
         """Return the prompt as the transformer reads it, on the CPU."""
@@ -33,6 +35,7 @@ class TextEncoder:
         return self._stage.count(prompt)
 
     def check_health(self) -> None:
-        """End here where no call would succeed any more."""
+        """Tell Prometheus of its GPU; where no call would succeed any more, end here."""
         if not self._thread.is_healthy:
             end_replica("its thread stands still")
+        self._device.publish()

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from serve_app.config import ModelConfig
+from serve_app.deployments.device_metrics import DeviceMetrics
 from serve_app.deployments.end_replica import end_replica
 from serve_app.deployments.logs import log_through_serve
 from serve_app.deployments.stage_clock import StageClock
@@ -26,6 +27,7 @@ class Vae:
         self._stage = stage.with_linear_previews() if model.previews == "linear" else stage
         self._thread = StageThread("vae", end_replica)
         self._clock = StageClock()
+        self._device = DeviceMetrics()
         self._turns = Turns()
 
     async def decode(self, latents: Latents) -> Pixels:
@@ -52,9 +54,10 @@ class Vae:
         return replace(encoded, spent=timing.spent)
 
     def check_health(self) -> None:
-        """End here where no call would succeed any more."""
+        """Tell Prometheus of its GPU; where no call would succeed any more, end here."""
         if not self._thread.is_healthy:
             end_replica("its thread stands still")
+        self._device.publish()
 
     def _encode(self, image: InputImage, canvas: Size, seed: int) -> EncodedImage:
         encoded = self._stage.encode(to_canvas(image.picture, canvas), seed)

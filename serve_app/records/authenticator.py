@@ -65,7 +65,7 @@ class Authenticator:
 
         Raises:
             AuthenticationError: It is no key of ours, or does not work any more; which of both, is
-                not said.
+                not said to the client. The reason is `unknown`, `expired` or `revoked`.
             OverloadedError: It may be one, but the database does not answer.
         """
         # The time this takes must not tell how much of a guess was right.
@@ -76,8 +76,10 @@ class Authenticator:
         stored = None if key_id is None else await self._find(key_id)
         is_right = hmac.compare_digest(key_hash, _NO_HASH if stored is None else stored.key_hash)
         now_ms = int(self._clock() * 1000)
-        if stored is None or not is_right or stored.state(now_ms) != "live":
-            raise AuthenticationError
+        # What has the id of a key and not the rest says nothing about the state of that key.
+        state = "unknown" if stored is None or not is_right else stored.state(now_ms)
+        if stored is None or state != "live":
+            raise AuthenticationError(reason=state)
         self._note_use(stored.id, now_ms)
         return stored.caller
 

@@ -71,6 +71,11 @@ class Recorder:
         """Events that wait to be written."""
         return self._waiting.qsize()
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the database did not take what was to be written last."""
+        return self._is_failing
+
     def admit(self, admission: Admission) -> None:
         """Note that a request was let in; returns at once."""
         self._put(admission, None)

@@ -8,11 +8,11 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import obstore
 from obstore.exceptions import BaseError
@@ -31,8 +31,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Operation: TypeAlias = Literal["put", "get", "delete", "sign", "sweep"]
+OnFailure: TypeAlias = Callable[[Operation], None]
+
 CHUNK_BYTES = 1024 * 1024
 UNAVAILABLE = "The image store is not available. Pictures can still be had with 'b64_json'."
+
+
+def count_no_failure(operation: Operation) -> None:
+    """Be told what the store failed to do, and do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +68,35 @@ class ImageStore:
     """A folder or a bucket, and the links into it."""
 
     def __init__(
-        self, objects: ObjectStore, signer: LinkSigner | None, config: StorageConfig
+        self,
+        objects: ObjectStore,
+        signer: LinkSigner | None,
+        config: StorageConfig,
+        on_failure: OnFailure = count_no_failure,
     ) -> None:
         self._objects = objects
         self._signer = signer
         self._config = config
+        self._on_failure = on_failure
 
     @classmethod
-    def open(cls, config: StorageConfig) -> Self:
+    def open(cls, config: StorageConfig, on_failure: OnFailure = count_no_failure) -> Self:
         """Return the store of a configuration; a missing folder is made, with a key in it.
+
+        Args:
+            config: What and where it is.
+            on_failure: Is told of everything that the store fails to do, what is tried again too;
+                from any thread.
 
         Raises:
             ConfigError: It cannot be used as it is configured.
         """
         objects = open_objects(config)
         if config.bucket is not None and config.presigned:
-            return cls(objects, None, config)
+            return cls(objects, None, config, on_failure)
         shared_folder = config.directory if config.bucket is None else None
-        return cls(objects, LinkSigner(load_url_keys(shared_folder)), config)
+        signer = LinkSigner(load_url_keys(shared_folder))
+        return cls(objects, signer, config, on_failure)
 
     @property
     def object_ttl_s(self) -> float:
@@ -91,10 +109,11 @@ class ImageStore:
         Raises:
             OverloadedError: The store did not take it.
         """
-        async with self._available():
+        async with self._available("put"):
             try:
                 return await self._create(content, output_format)
             except BaseError:
+                self._on_failure("put")
                 # obstore does not repeat a creation that broke off, for it may have succeeded.
                 # Under another name it can be; what it cost to draw the picture is worth it.
                 return await self._create(content, output_format)
@@ -135,7 +154,7 @@ class ImageStore:
             return None
         path = str(link.object_name)
         options: GetOptions = {"head": not with_content}
-        async with self._available():
+        async with self._available("get"):
             try:
                 found = await obstore.get_async(self._objects, path, options=options)
             except FileNotFoundError:
@@ -149,13 +168,17 @@ class ImageStore:
         Raises:
             OverloadedError: The store did not answer.
         """
-        async with self._available():
+        async with self._available("delete"):
             await delete_all(self._objects, [str(ObjectName.parse(object_name))])
 
     async def sweep(self) -> int:
         """Delete the pictures that are too old and return how many that were."""
         ttl = timedelta(seconds=self._config.object_ttl_s)
-        return await sweep(self._objects, datetime.now(UTC) - ttl)
+        try:
+            return await sweep(self._objects, datetime.now(UTC) - ttl)
+        except (BaseError, OSError):
+            self._on_failure("sweep")
+            raise
 
     async def _create(self, content: bytes, output_format: str) -> str:
         name = ObjectName.new(output_format, time.time())
@@ -186,15 +209,17 @@ class ImageStore:
         try:
             return obstore.sign(self._objects, "GET", object_name, expires_in)
         except (BaseError, OSError) as error:
+            self._on_failure("sign")
             raise _unavailable() from error
 
     @asynccontextmanager
-    async def _available(self) -> AsyncIterator[None]:
+    async def _available(self, operation: Operation) -> AsyncIterator[None]:
         """Bound the time in the block, and tell the client of a store that fails or hangs."""
         try:
             async with asyncio.timeout(self._config.timeout_s):
                 yield
         except (BaseError, OSError) as error:  # a TimeoutError is an OSError
+            self._on_failure(operation)
             raise _unavailable() from error
 
 

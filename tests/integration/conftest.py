@@ -88,7 +88,8 @@ def beside(
         stages: Bound deployments, to take the place of the application's or to be added.
     """
     of_ingress = stage_handles() | stages
-    ingress = cast(Deployment, serve.deployment(Ingress, **LITTLE)).bind(
+    logged = {"logging_config": {"encoding": "JSON"}}
+    ingress = cast(Deployment, serve.deployment(Ingress, **LITTLE, **logged)).bind(
         config, read_model_facts(config.model.directory), **of_ingress
     )
     serve.run(ingress, name=name, route_prefix=f"/{name}")

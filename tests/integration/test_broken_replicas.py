@@ -1,5 +1,6 @@
 """A replica that stands still or has lost its device ends itself, and that costs no request."""
 
+import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from serve_app.deployments.denoiser import Denoiser
 from serve_app.deployments.vae import Vae
 from serve_app.messages import DenoiseParams, EncodedImage, Latents, Pixels, PromptEmbeds
 from tests.integration.conftest import LITTLE, Server, beside, own_places
+from tests.integration.test_observability import awaited
 from tests.integration.test_poison import picture
 
 APP = "breakable"
@@ -89,7 +91,9 @@ def breakable(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_replica_that_breaks_costs_no_request(breakable: httpx.Client, fault: int) -> None:
+def test_a_replica_that_breaks_costs_no_request(
+    server: Server, breakable: httpx.Client, fault: int
+) -> None:
     def post(seed: int) -> httpx.Response:
         body = BODY | {"seed": seed, "response_format": "b64_json"}
         return breakable.post(PATH, json=body)
@@ -105,3 +109,14 @@ def test_a_replica_that_breaks_costs_no_request(breakable: httpx.Client, fault: 
     for seed, before in undisturbed.items():
         # Within a level's rounding: what shares steps differs in so much.
         assert np.abs(picture(answers[seed].result()) - before).max() <= 1
+    # The one whose replica was lost says so in its line, which is written after its answer.
+    awaited(lambda: retries(server, fault))
+    assert retries(server, fault) >= 1
+
+
+def retries(server: Server, seed: int) -> int:
+    """Return how often the pictures of a seed were begun again, as the log says."""
+    logs = (server.logs / "serve").glob(f"replica_{APP}_Ingress_*.log")
+    lines = [json.loads(line) for file in logs for line in file.read_text().splitlines()]
+    accesses = [line["access"] for line in lines if "access" in line]
+    return sum(access["num_retries"] for access in accesses if access.get("seed") == seed)

@@ -13,7 +13,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.integration.conftest import METRICS_PERIOD_S, Server
+from serve_app.config import AppConfig
+from serve_app.storage.names import ObjectName
+from serve_app.storage.store import ImageStore
+from tests.integration.conftest import METRICS_PERIOD_S, Server, beside, own_places
 
 PATH = "/v1/images/generations"
 BODY = {"prompt": "a large red circle", "size": "128x128", "num_inference_steps": 3}
@@ -93,6 +96,54 @@ def test_requests_and_pictures_are_counted_by_class(server: Server, client: http
     assert counts() == wanted
 
 
+def test_pixel_steps_are_counted_as_they_were_run(server: Server, client: httpx.Client) -> None:
+    def count() -> float:
+        return total(server, "pixel_steps_total")
+
+    before = settled(count)
+    assert client.post(PATH, json=BODY | {"n": 2}).status_code == 200
+    # Two pictures of 128 x 128, which the embedded model generates at 256 x 256.
+    awaited(lambda: count() > before)
+    assert settled(count) == before + 2 * 256 * 256 * 3
+
+
+def test_a_request_without_a_key_is_counted_by_what_was_wrong(
+    server: Server, tmp_path: Path
+) -> None:
+    config = AppConfig.model_validate(own_places(tmp_path))
+    keyed = config.model_copy(
+        update={"records": config.records.model_copy(update={"require_key": True})}
+    )
+    with beside(server, "keyed", keyed) as client:
+
+        def counts() -> list[float]:
+            reasons = ("missing", "scheme", "unknown")
+            name = "authentication_failures_total"
+            return [total(server, name, reason=reason) for reason in reasons]
+
+        for authorization in (None, "Basic abc", "Bearer kr_wrong", "Bearer kr_wrong"):
+            headers = {} if authorization is None else {"Authorization": authorization}
+            assert client.get("/v1/models", headers=headers).status_code == 401
+        awaited(lambda: counts() == [1, 1, 2])
+        assert counts() == [1, 1, 2]
+
+
+def test_what_the_image_store_fails_to_do_is_counted(server: Server, tmp_path: Path) -> None:
+    config = AppConfig.model_validate(own_places(tmp_path))
+    with beside(server, "storeless", config) as client:
+        url = ImageStore.open(config.storage).url(str(ObjectName.new("png", time.time())), "/media")
+        assert client.get(url).status_code == 404
+        (tmp_path / "media" / "images").write_text("in the way")
+        assert client.get(url).status_code == 503
+
+        def counts() -> list[float]:
+            name = "storage_errors_total"
+            return [total(server, name, application="storeless", operation="get")]
+
+        awaited(lambda: counts() == [1])
+        assert counts() == [1]
+
+
 def test_every_series_is_documented_and_of_a_bounded_kind(
     server: Server, client: httpx.Client
 ) -> None:
@@ -143,6 +194,7 @@ def test_every_line_has_the_request_s_id_and_none_the_prompt(
     assert line["access"]["x_request_id"] == "mine"
     assert line["access"]["route"] == PATH
     assert line["access"]["stage_milliseconds"].keys() >= set(STAGES)
+    assert line["access"]["num_retries"] == 0
 
     def deployments() -> set[str]:
         own = [line for line in lines(server) if line.get("request_id") == request_id]

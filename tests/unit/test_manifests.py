@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +171,13 @@ def test_the_cluster_serves_the_config_but_for_host_and_pools(rayservice: Yaml) 
         deployment["name"]: deployment["ray_actor_options"].pop("label_selector")["pool"]
         for deployment in render.deployments(served)
     }
+    apart = [
+        deployment["name"]
+        for deployment in render.deployments(served)
+        if deployment.pop("max_replicas_per_node", None) == 1
+    ]
 
+    assert apart == ["Ingress"]
     assert served == expected
     assert pools == {
         "Ingress": "cpu",
@@ -194,9 +202,10 @@ def test_each_pool_of_the_serve_config_is_a_labelled_worker_group(rayservice: Ya
 @pytest.mark.parametrize(
     ("group", "bound", "pods"),
     [
-        # 2 ingresses and 2 image writers; at most 4 and 16, on pods of 4 CPUs.
+        # 2 ingresses and 2 image writers; at most 4, each in a pod of its own, and 16, which may
+        # fill 4 pods of 4 CPUs.
         ("cpu", "min", 2),
-        ("cpu", "max", 5),
+        ("cpu", "max", 8),
         # 0.3 + 0.2 of a GPU; at most twice that.
         ("shared-gpu", "min", 1),
         ("shared-gpu", "max", 1),
@@ -206,6 +215,103 @@ def test_each_pool_of_the_serve_config_is_a_labelled_worker_group(rayservice: Ya
 )
 def test_a_group_grows_as_far_as_its_replicas(group: str, bound: str, pods: int) -> None:
     assert render.pods_needed(render.load_config(), group, bound) == pods
+
+
+@pytest.mark.parametrize("bound", ["min", "max"])
+@pytest.mark.parametrize("num_ingresses", [1, 2, 5])
+@pytest.mark.parametrize("num_writers", [1, 3, 4, 7])
+def test_there_is_a_pod_for_each_ingress_wherever_the_writers_are(
+    bound: str, num_ingresses: int, num_writers: int
+) -> None:
+    config = render.load_config()
+    of_each = {"Ingress": num_ingresses, "ImageWriter": num_writers}
+    for deployment in render.deployments(config):
+        if deployment["name"] in of_each:
+            deployment["autoscaling_config"][f"{bound}_replicas"] = of_each[deployment["name"]]
+    num_pods = render.pods_needed(config, "cpu", bound)
+    # The worst: writers came first and went to as few pods as hold them.
+    num_full = num_writers // render.CPUS_PER_POD
+    assert num_pods - num_full >= num_ingresses
+    assert num_pods * render.CPUS_PER_POD >= num_writers + num_ingresses
+
+
+def test_no_config_file_keeps_replicas_apart(config: Yaml) -> None:
+    # Deployed on one machine, as each may be, it would wait for another forever.
+    assert not [each for each in render.deployments(config) if "max_replicas_per_node" in each]
+
+
+REDIS = ROOT / "cluster" / "gcs-redis" / "kustomization.yaml"
+REDIS_ENV = "KREA_SERVE_REDIS_ADDRESS"
+
+
+def patched(manifest: Yaml, kustomization: Yaml) -> Yaml:
+    """Return a manifest with the additions of a kustomization, as JSON Patch has them."""
+    result = copy.deepcopy(manifest)
+    for patch in kustomization["patches"]:
+        for operation in yaml.safe_load(patch["patch"]):
+            assert operation["op"] == "add"
+            *way, last = operation["path"].removeprefix("/").split("/")
+            place: Any = result
+            for step in way:
+                place = place[int(step) if isinstance(place, list) else step]
+            if last == "-":
+                place.append(operation["value"])
+            else:
+                assert last not in place, "it would take the place of what is there"
+                place[last] = operation["value"]
+    return result
+
+
+def with_redis(rayservice: Yaml) -> Yaml:
+    return patched(rayservice, yaml.safe_load(REDIS.read_text()))
+
+
+def test_redis_is_nobody_s_need(rayservice: Yaml) -> None:
+    assert "redis" not in render.RAYSERVICE.read_text().lower()
+    base: Yaml = yaml.safe_load((ROOT / "cluster" / "kustomization.yaml").read_text())
+    assert base["resources"] == [render.RAYSERVICE.name]
+    assert "components" not in base
+
+
+def test_with_redis_it_fits_kuberays_schema(rayservice: Yaml, kuberay_schema: Yaml) -> None:
+    jsonschema.validate(with_redis(rayservice), kuberay_schema)
+    broken = with_redis(rayservice)
+    options = broken["spec"]["rayClusterConfig"]["gcsFaultToleranceOptions"]
+    options["redisAdress"] = options.pop("redisAddress")
+    with pytest.raises(jsonschema.ValidationError, match="redisAdress"):
+        jsonschema.validate(broken, kuberay_schema)
+
+
+def test_address_and_password_of_redis_come_from_a_secret(rayservice: Yaml) -> None:
+    cluster = with_redis(rayservice)["spec"]["rayClusterConfig"]
+    options = cluster["gcsFaultToleranceOptions"]
+    (container,) = cluster["headGroupSpec"]["template"]["spec"]["containers"]
+    sources = {each["name"]: each.get("valueFrom") for each in container["env"]}
+    # Filled in by Kubernetes, from a variable that stands before the one KubeRay appends.
+    assert options["redisAddress"] == f"$({REDIS_ENV})"
+    assert [sources[REDIS_ENV], options["redisPassword"]["valueFrom"]] == [
+        {"secretKeyRef": {"name": "krea-serve-redis", "key": key}}
+        for key in ("address", "password")
+    ]
+    # KubeRay refuses a head that has these from elsewhere, too.
+    assert not {"RAY_REDIS_ADDRESS", "REDIS_PASSWORD", "REDIS_USERNAME"} & sources.keys()
+
+
+def test_the_workers_do_not_know_redis(rayservice: Yaml) -> None:
+    groups = with_redis(rayservice)["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    assert groups == rayservice["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+def test_kustomize_adds_redis_as_we_do(rayservice: Yaml, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "cluster", tmp_path / "cluster")
+    own = tmp_path / "own"
+    own.mkdir()
+    text = "resources: [../cluster]\ncomponents: [../cluster/gcs-redis]\n"
+    (own / "kustomization.yaml").write_text(text)
+    command = ["kubectl", "kustomize", str(own)]
+    built = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert yaml.safe_load(built.stdout) == with_redis(rayservice)
 
 
 def test_a_pod_outlives_the_slowest_drain_of_its_replicas(rayservice: Yaml) -> None:

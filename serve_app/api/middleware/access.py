@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.middleware.every_request import HttpMiddleware
-from serve_app.api.observed import UNKNOWN_ROUTE, Observed, Observer
+from serve_app.api.observed import UNKNOWN_ROUTE, Observed, Observer, observing
 from serve_app.messages import GenerationParams
 
 access_logger = logging.getLogger("serve_app.access")
@@ -45,7 +45,8 @@ class AccessLog(HttpMiddleware):
 
         self._observer.begun()
         try:
-            await self.app(scope, receive, send_and_see)
+            with observing(observed):
+                await self.app(scope, receive, send_and_see)
         finally:
             observed.seconds = time.perf_counter() - started_at
             observed.route = _route(scope)
@@ -107,5 +108,6 @@ def _facts_of_pictures(params: GenerationParams, observed: Observed) -> dict[str
         "seed": params.seed,
         "num_images_asked": params.num_images,
         "num_images": observed.num_images,
+        "num_retries": observed.num_retries,
         "stage_milliseconds": None if spent is None else spent.milliseconds,
     }

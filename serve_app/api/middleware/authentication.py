@@ -49,8 +49,10 @@ class RequireKey:
         if self._authenticator is None:
             return ANONYMOUS
         scheme, _, key = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise AuthenticationError
+        if authorization and scheme.lower() != "bearer":
+            raise AuthenticationError(reason="scheme")
+        if not key.strip():
+            raise AuthenticationError(reason="missing")
         return await self._authenticator.authenticate(key.strip().encode("latin-1"))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from PIL import Image
 
 from serve_app.config import ProvenanceConfig, StorageConfig
 from serve_app.deployments.image_writer import ImageWriter
-from serve_app.errors import ContentPolicyError
+from serve_app.errors import ContentPolicyError, OverloadedError
 from serve_app.messages import Delivery, Pixels, PromptFacts, Size, Verdict, WriteParams
 from serve_app.storage.store import ImageStore
+from tests.unit.deployments.conftest import Readings
 
 FACTS = PromptFacts(num_tokens=9, is_truncated=False)
 PIXELS = Pixels(np.random.default_rng(0).integers(0, 255, (320, 320, 3), dtype=np.uint8), FACTS)
@@ -82,3 +84,15 @@ async def test_the_file_says_where_it_comes_from(tmp_path: Path, is_enabled: boo
     assert content is not None
     assert (b'krea:seed="1234567"' in content) is is_enabled
     assert (b"flux.1-krea-dev" in content) is is_enabled
+
+
+async def test_what_the_store_does_not_take_is_counted(tmp_path: Path, readings: Readings) -> None:
+    images = writer(StorageConfig(directory=tmp_path))
+    await images.write(PIXELS, params("url"))
+    assert readings.of("krea_serve_storage_errors") == {}
+    shutil.rmtree(tmp_path / "images")
+    (tmp_path / "images").write_text("in the way")
+    with pytest.raises(OverloadedError):
+        await images.write(PIXELS, params("url"))
+    # Once, and once more under another name.
+    assert readings.of("krea_serve_storage_errors") == {("put",): 2}

@@ -83,6 +83,25 @@ async def test_the_bootstrap_key_may_everything_and_needs_no_database(
     assert all(BOOTSTRAP.may(scope) for scope in Scope)
 
 
+async def test_operators_are_told_what_was_wrong(
+    authenticator: Authenticator, keys: KeyStore
+) -> None:
+    good, revoked, expired = await make(keys), await make(keys), await make(keys, NOW_MS)
+    await keys.revoke(revoked[:11], NOW_MS)
+    reasons = {
+        new_key(): "unknown",
+        forged_key(good[:11]): "unknown",
+        # Who does not have the key does not count as one who had it.
+        forged_key(revoked[:11]): "unknown",
+        revoked: "revoked",
+        expired: "expired",
+    }
+    for key, reason in reasons.items():
+        with pytest.raises(AuthenticationError) as refused:
+            await authenticator.authenticate(key.encode())
+        assert refused.value.reason == reason
+
+
 async def test_every_failure_looks_the_same(
     authenticator: Authenticator, keys: KeyStore, clock: Clock
 ) -> None:

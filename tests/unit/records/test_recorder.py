@@ -127,6 +127,20 @@ async def test_an_outage_delays_nobody_and_loses_nothing(
     assert recorder.num_lost == 0
 
 
+async def test_an_outage_is_seen_and_so_is_its_end(recorder: Recorder, outage: Outage) -> None:
+    async def seen(is_failing: bool) -> None:
+        async with asyncio.timeout(60):
+            while recorder.is_failing != is_failing:
+                await asyncio.sleep(0.01)
+
+    assert not recorder.is_failing
+    async with outage():
+        recorder.admit(admission("a"))
+        await seen(True)
+    await seen(False)
+    await recorder.close()
+
+
 async def test_a_slow_database_is_waited_for_a_moment(
     recorder: Recorder, database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from obstore.exceptions import BaseError
 
 from serve_app.config import StorageConfig
 from serve_app.errors import ConfigError, OverloadedError
@@ -117,7 +118,8 @@ def test_replicas_without_a_common_folder_need_a_common_key(s3: S3) -> None:
 
 async def tries(config: StorageConfig, caplog: pytest.LogCaptureFixture) -> None:
     """Put and delete, and see each fail in time as a 503 that tells no secret."""
-    store = ImageStore.open(config)
+    noted: list[str] = []
+    store = ImageStore.open(config, noted.append)
     name = str(ObjectName.new("png", time.time()))
     for failing in (store.put(b"picture", "png"), store.delete(name)):
         started_at = time.monotonic()
@@ -126,6 +128,10 @@ async def tries(config: StorageConfig, caplog: pytest.LogCaptureFixture) -> None
         assert time.monotonic() - started_at < SOON_S
         assert failed.value.status_code == 503
         assert failed.value.headers == {"Retry-After": "5"}
+    with pytest.raises((BaseError, OSError)):
+        await store.sweep()
+    # A creation that fails rather than hangs is tried again.
+    assert noted in (["put", "delete", "sweep"], ["put", "put", "delete", "sweep"])
     assert "the image store failed" in caplog.text
     assert SECRET_KEY not in caplog.text
 

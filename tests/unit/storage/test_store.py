@@ -67,6 +67,17 @@ async def test_a_link_expires_although_the_picture_is_there(
     assert [await content_of(store, link) for link in links] == [b"picture", None]
 
 
+async def test_what_the_store_can_do_is_no_failure(config: StorageConfig) -> None:
+    noted: list[str] = []
+    store = ImageStore.open(config, noted.append)
+    url = store.url(await store.put(b"picture", "png"), MEDIA)
+    assert await content_of(store, url) == b"picture"
+    await store.sweep()
+    await store.delete(str(ObjectName.new("png", time.time())))
+    assert await content_of(store, "0" * 40) is None
+    assert noted == []
+
+
 async def test_a_deleted_picture_is_gone_for_every_link(store: ImageStore) -> None:
     name = await store.put(b"picture", "png")
     url = store.url(name, MEDIA)
@@ -123,10 +134,12 @@ async def test_what_can_not_be_kept_is_not_said_to_be(
 
 
 async def test_a_folder_that_became_a_file_is_a_503(folder_config: StorageConfig) -> None:
-    store = ImageStore.open(folder_config)
+    noted: list[str] = []
+    store = ImageStore.open(folder_config, noted.append)
     (folder_config.directory / "images").write_text("in the way")
     with pytest.raises(OverloadedError) as failed:
         await store.put(b"picture", "png")
+    assert noted == ["put", "put"], "the second under another name"
     assert failed.value.status_code == 503
     assert str(folder_config.directory) not in str(failed.value)
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from serve_app.api.observed import Observed
-from serve_app.messages import Priority
+from serve_app.api.observed import Observed, note_retry
+from serve_app.deadline import Deadline
+from serve_app.messages import GenerationParams, GenerationResult, Priority
 from tests.unit.api.conftest import MakeClient
 from tests.unit.api.drawing import SPENT, Drawing
 
@@ -68,6 +70,69 @@ async def test_a_route_is_named_as_it_was_declared(
         await client.request(method, path)
     observed = seen.last
     assert (observed.route, observed.outcome, observed.error_code) == (route, status, code)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "reason"),
+    [
+        (None, "missing"),
+        ("Bearer ", "missing"),
+        ("Basic abc", "scheme"),
+        (KEY, "scheme"),
+        ("Bearer wrong", "unknown"),
+    ],
+)
+async def test_what_is_wrong_with_a_key_is_told_to_who_counts_alone(
+    make_client: MakeClient, seen: Seen, authorization: str | None, reason: str
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    async with make_client(observer=seen, api_key=KEY) as client:
+        answer = await client.post(PATH, json=BODY, headers=headers)
+    assert seen.last.error is not None
+    assert (answer.status_code, seen.last.error.reason) == (401, reason)
+    assert answer.json()["error"]["message"] == "Invalid or missing API key."
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_a_request_s_line_says_how_often_it_was_begun_again(
+    make_client: MakeClient,
+    seen: Seen,
+    drawing: Drawing,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    is_streamed: bool,
+) -> None:
+    caplog.set_level(logging.INFO)
+    generate, stream = drawing.generate, drawing.stream
+
+    async def noted() -> None:
+        note_retry()
+
+    async def unlucky() -> None:
+        if drawing.asked[-1].seed == 5:
+            # As pictures do: each in a task of its own.
+            await asyncio.gather(noted(), noted(), noted())
+
+    async def generated(params: GenerationParams, deadline: Deadline) -> GenerationResult:
+        result = await generate(params, deadline)
+        await unlucky()
+        return result
+
+    async def streamed(params: GenerationParams, deadline: Deadline) -> AsyncGenerator[Any]:
+        async for image in stream(params, deadline):
+            await unlucky()
+            yield image
+
+    monkeypatch.setattr(drawing, "generate", generated)
+    monkeypatch.setattr(drawing, "stream", streamed)
+    async with make_client(observer=seen) as client:
+        for seed in (5, 6):
+            body = BODY | {"seed": seed, "n": 1, "stream": is_streamed}
+            assert (await client.post(PATH, json=body)).status_code == 200
+        await client.get("/healthz")
+    lines = [each.__dict__["access"] for each in caplog.records if each.name == "serve_app.access"]
+    assert [line.get("num_retries") for line in lines] == [3, 0, None]
+    assert [observed.num_retries for observed in seen.ended_ones] == [3, 0, 0]
 
 
 async def test_a_missing_key_and_a_bug_are_named(
