@@ -5,8 +5,10 @@ other wait. It is measured when the engine starts, on the machine and the model 
 """
 
 import time
-from collections.abc import Callable, Sequence
-from statistics import fmean, median
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from statistics import fmean
+from typing import NamedTuple
 
 import torch
 
@@ -19,61 +21,147 @@ TOKENS = (96, 192, 384, 768, 1536, 3072, 6144, 12288)
 # Of a measured picture, for each dimension inside: 768 for FLUX.1, those of 256x256. So few that
 # attention, whose work grows with their square, has a small part in it.
 TOKENS_PER_DIM = 1 / 4
-MIN_ROUNDS = 3  # of which one may be disturbed
+MIN_ROUNDS = 3  # of every size, of which two may be disturbed
 MAX_ROUNDS = 15
-LONG_S = 0.5  # of all rounds of one size: what takes longer is told well enough by the fewest
+LONG_S = 0.5  # of all runs of one size: what takes longer is told well enough by the fewest
+# Of a size's runs, the share that is faster than the one that counts. Other work only ever makes a
+# run slower, so the fast ones are the true ones; the very fastest of many is luck.
+QUANTILE = 1 / 4
 # After so many sizes in a row without a gain there is none to come: one may have been disturbed.
 NUM_FLAT = 2
 # Of the tokens per second of a smaller size: what has less was disturbed in most of its rounds.
 DISTURBED = 0.8
 MAX_SECONDS = 10.0
+# Of all runs together, the time that the thread was kept waiting: from so much on, and if it is
+# most of their time, nothing that is measured with all threads is to be believed.
+CROWDED_S = 0.25
+CROWDED = 0.5
 
 Measured = tuple[int, float]  # tokens of a step, and the seconds that it takes
+
+
+class Run(NamedTuple):
+    """One step that was measured.
+
+    Attributes:
+        seconds: That count for it.
+        own_s: Of them, those in which the thread was not kept from its core.
+    """
+
+    seconds: float
+    own_s: float
+
+
+Runs = Mapping[int, Sequence[Run]]  # by the tokens of the step
 
 
 def measure_token_budget(
     transformer: TransformerStage, packed: PackedTransformer, cost_model: CostModel
 ) -> int:
     """Run steps of more and more tokens; return the budget, and teach the cost model."""
+    started = time.monotonic()
+    steps = {num_tokens: _inputs(transformer, num_tokens) for num_tokens in TOKENS}
 
-    def step_s(num_tokens: int) -> float:
-        inputs, flops = _inputs(transformer, num_tokens)
-        seconds = typical_s(lambda: _run_s(packed, inputs, transformer.device))
-        cost_model.observe(flops, seconds, id(transformer.transformer))
-        return seconds
+    def run(num_tokens: int) -> Run:
+        return _run(packed, steps[num_tokens][0], transformer.device)
 
-    return token_budget_of(measured_sizes(step_s))
+    def lonely_run(num_tokens: int) -> Run:
+        own_s = run(num_tokens).own_s
+        return Run(own_s, own_s)
+
+    runs = measured_runs(run)
+    if is_crowded(runs.values()):
+        with _one_thread():
+            runs = measured_runs(lonely_run, max_s=MAX_SECONDS - (time.monotonic() - started))
+    measured = typical(runs)
+    for num_tokens, seconds in measured:
+        cost_model.observe(steps[num_tokens][1], seconds, id(transformer.transformer))
+    return token_budget_of(measured)
 
 
-def measured_sizes(
-    step_s: Callable[[int], float], clock: Callable[[], float] = time.monotonic
-) -> Sequence[Measured]:
-    """Measure larger and larger steps, until they gain nothing or the time is up.
+def measured_runs(
+    run: Callable[[int], Run],
+    clock: Callable[[], float] = time.monotonic,
+    max_s: float = MAX_SECONDS,
+) -> Runs:
+    """Run each size once in a round, so that what disturbs a while disturbs all of them.
+
+    A size is begun when the smaller ones are known a little and still gain. It ends when all are
+    known well, when the time is up, or when the machine is crowded; the smallest is run once even
+    if there is no time.
 
     Args:
-        step_s: Measures a step of so many tokens.
+        run: Measures a step of so many tokens.
         clock: In seconds.
+        max_s: For all runs, by the clock.
     """
-    started, measured = clock(), list[Measured]()
-    for num_tokens in TOKENS:
-        size_started = clock()
-        measured.append((num_tokens, step_s(num_tokens)))
-        # The next size has twice the tokens, and takes up to about twice as long to measure.
-        next_s = 2 * (clock() - size_started)
-        if _is_flat(measured) or clock() + next_s - started > MAX_SECONDS:
-            break
-    return measured
+    ends = clock() + max_s
+    runs, least_s = dict[int, list[Run]](), dict[int, float]()
+    is_over = False
+    while not is_over:
+        is_over = True
+        for num_tokens in _next_round(runs):
+            run_started = clock()
+            if runs and _foreseen_s(num_tokens, least_s) > ends - run_started:
+                continue
+            runs.setdefault(num_tokens, []).append(run(num_tokens))
+            run_s = clock() - run_started
+            least_s[num_tokens] = min(run_s, least_s.get(num_tokens, run_s))
+            if is_crowded(runs.values()):
+                return runs
+            is_over = False
+    return runs
 
 
-def typical_s(run_s: Callable[[], float]) -> float:
-    """Return the median of several runs' seconds: fewer, where each takes long.
+def is_crowded(runs: Iterable[Sequence[Run]]) -> bool:
+    """Whether other work had the cores for most of the time of these runs.
 
-    The first of a size may have to prepare something, and other work makes some slow.
+    Threads that share a step wait for one another many times in it. If others have the cores, each
+    of these waits takes a turn of theirs: a step takes a hundred times as long, for as many
+    seconds as the system leaves the threads where they are, and no number of rounds is enough.
     """
-    seconds = list[float]()
-    while len(seconds) < MIN_ROUNDS or (len(seconds) < MAX_ROUNDS and sum(seconds) < LONG_S):
-        seconds.append(run_s())
-    return median(seconds)
+    flat = [run for of_size in runs for run in of_size]
+    all_s = sum(run.seconds for run in flat)
+    waited_s = all_s - sum(run.own_s for run in flat)
+    return waited_s > max(CROWDED_S, CROWDED * all_s)
+
+
+def typical(runs: Runs) -> Sequence[Measured]:
+    """Return each size and the seconds that a step of it takes if nothing disturbs it."""
+    return [(num_tokens, _typical_s(runs[num_tokens])) for num_tokens in sorted(runs)]
+
+
+def _typical_s(runs: Sequence[Run]) -> float:
+    return sorted(run.seconds for run in runs)[int(QUANTILE * (len(runs) - 1))]
+
+
+def _next_round(runs: Runs) -> Sequence[int]:
+    """Return the sizes that more is to be known of."""
+    sizes = [num_tokens for num_tokens in runs if not _is_known(runs[num_tokens])]
+    # Not before each has some rounds: one that was disturbed in its only one looks like a plateau.
+    is_begun = all(len(of_size) >= MIN_ROUNDS for of_size in runs.values())
+    if is_begun and not _is_flat(typical(runs)):
+        sizes.extend(TOKENS[len(runs) : len(runs) + 1])
+    return sizes
+
+
+def _is_known(runs: Sequence[Run]) -> bool:
+    # By what is typical, for else those that are disturbed the longest would be run the least.
+    is_long = len(runs) * _typical_s(runs) >= LONG_S
+    return len(runs) >= (MIN_ROUNDS if is_long else MAX_ROUNDS)
+
+
+def _foreseen_s(num_tokens: int, least_s: Mapping[int, float]) -> float:
+    """Return the seconds to have left for a size: those of a run, or if it is new, of its rounds.
+
+    Args:
+        num_tokens: Of the size.
+        least_s: By the clock, of each size that was run.
+    """
+    if num_tokens in least_s:
+        return least_s[num_tokens]
+    # Twice the tokens of the one before take up to about twice as long.
+    return MIN_ROUNDS * 2 * least_s[max(least_s)]
 
 
 def token_budget_of(measured: Sequence[Measured]) -> int:
@@ -149,10 +237,26 @@ def _inputs(transformer: TransformerStage, num_tokens: int) -> tuple[PackedInput
 
 
 @torch.no_grad()
-def _run_s(packed: PackedTransformer, inputs: PackedInputs, device: torch.device) -> float:
-    started = time.monotonic()
+def _run(packed: PackedTransformer, inputs: PackedInputs, device: torch.device) -> Run:
+    started, own_started = time.monotonic(), time.thread_time()
     hidden = packed.first_block(packed.embed(inputs))
     packed.head(packed.other_blocks(hidden), hidden)
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
-    return time.monotonic() - started
+        # The thread may rest while the device works for it.
+        seconds = time.monotonic() - started
+        return Run(seconds, seconds)
+    return Run(time.monotonic() - started, time.thread_time() - own_started)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let this thread do its arithmetic alone, which so waits for no other thread's turn."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        # Compiled graphs are of one number of threads: others would be made for this, and stay.
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    finally:
+        torch.set_num_threads(num_threads)
