@@ -93,7 +93,7 @@ class EngineConfig(Config):
     delivery_s: Annotated[float, Field(ge=0)] = 2.0
     wedged_after_s: PositiveSeconds = 60.0
     starved_after_s: PositiveSeconds = 60.0
-    starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.03
+    starved_share: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     regular_threshold: PositiveShare = 0.1
     high_threshold: PositiveShare = 0.2
 
