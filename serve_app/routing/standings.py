@@ -46,11 +46,13 @@ class _Sent:
         priority: Its class.
         due_at: On the router's clock.
         seconds: Predicted, alone.
+        ends_at: Predicted, behind what went before it when it was sent.
     """
 
     priority: Priority
     due_at: float
     seconds: float
+    ends_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,9 @@ class _Standing:
 
     def note_sent(self, asked: Asked, now: float) -> None:
         """Count one more."""
+        takes_s, (wait_s, _) = asked.takes_s(self.report), self.wait_s(asked, now)
         due_at = now + asked.due_in_s(self.report)
-        self.sent.append(_Sent(asked.priority, due_at, asked.takes_s(self.report)))
+        self.sent.append(_Sent(asked.priority, due_at, takes_s, now + wait_s + takes_s))
 
     def wait_s(self, asked: Asked, now: float) -> tuple[float, float]:
         """Return the predicted seconds of what goes before a picture, and of all there is.
@@ -83,6 +86,8 @@ class _Standing:
         outlook, place = self.report.outlook, (asked.priority, now + due_in_s)
         ahead_s, all_s = outlook.ahead_s(asked.priority, due_in_s), outlook.all_s
         for sent in (*self.sent_before, *self.sent):
+            if sent.ends_at <= now:
+                continue
             all_s += sent.seconds
             if (sent.priority, sent.due_at) <= place:
                 ahead_s += sent.seconds

@@ -142,6 +142,17 @@ def test_of_what_was_sent_only_counts_what_goes_before() -> None:
     assert made.order(names(2), higher, now=0.0) == ["r1", "r0"]
 
 
+def test_what_was_sent_counts_until_it_must_be_done() -> None:
+    made = standings(3.0, 5.0)
+    made.sent("r0", asked(400.0), now=0.0)
+    assert made.order(names(2), ANY, now=6.9) is None
+    for name, left_s in (("r0", 3.0), ("r1", 5.0)):
+        made.note(name, report(2, left_s), now=4.0)
+    # Of four seconds, behind three.
+    assert made.order(names(2), ANY, now=6.9) == ["r1", "r0"]
+    assert made.order(names(2), ANY, now=7.1) == ["r0", "r1"]
+
+
 def test_where_nobody_goes_before_it_goes_to_who_has_less() -> None:
     made = standings()
     made.note("r0", report(1, 50.0, due_in_s=200.0), now=0.0)
