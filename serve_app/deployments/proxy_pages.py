@@ -3,7 +3,6 @@
 Its proxies call `middlewares` when they start, where their environment says so.
 """
 
-import secrets
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,6 +11,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.answers.errors import error_response
+from serve_app.api.middleware.every_request import REQUEST_ID, new_request_id
+from serve_app.deployments.resending import SendAgain
 from serve_app.errors import DeadlineExceededError, OverloadedError, RequestError
 
 IMPORT_PATH = f"{__name__}:middlewares"
@@ -23,8 +24,8 @@ RETRY_AFTER_S = 2
 
 
 def middlewares() -> list[Middleware]:
-    """Return what a proxy is to wrap itself in."""
-    return [Middleware(AnswerInJson)]
+    """Return what a proxy is to wrap itself in, the outermost last."""
+    return [Middleware(SendAgain), Middleware(AnswerInJson)]
 
 
 class AnswerInJson:
@@ -56,7 +57,7 @@ class AnswerInJson:
             await self.app(scope, receive, in_json)
         finally:
             if not is_started:
-                response = page_of(500, scope["path"])
+                response = page_of(500, scope)
                 # Serve's id, which its own middleware within this one would have added.
                 if (request_id := Headers(scope=scope).get("x-request-id")) is not None:
                     response.headers["x-request-id"] = request_id
@@ -71,7 +72,7 @@ def is_page(start: Message) -> bool:
 
 async def replacement(start: Message, scope: Scope, receive: Receive, send: Send) -> None:
     """Send our error instead of a page, with the page's other headers."""
-    response = page_of(start["status"], scope["path"])
+    response = page_of(start["status"], scope)
     ours = {name for name, _ in response.raw_headers}
     response.raw_headers += [
         (name, value) for name, value in start["headers"] if name.lower() not in ours
@@ -79,18 +80,18 @@ async def replacement(start: Message, scope: Scope, receive: Receive, send: Send
     await response(scope, receive, send)
 
 
-def page_of(status: int, path: str) -> Response:
-    """Return our answer instead of a page; no ingress has given its request an id."""
-    response = error_response(error_of(status, path))
-    response.headers["X-Lumenfall-Request-Id"] = f"req_{secrets.token_hex(16)}"
+def page_of(status: int, scope: Scope) -> Response:
+    """Return our answer instead of a page; no ingress has answered under the request's id."""
+    response = error_response(error_of(status, scope))
+    response.headers["X-Lumenfall-Request-Id"] = scope.get(REQUEST_ID) or new_request_id()
     return response
 
 
-def error_of(status: int, path: str) -> RequestError:
+def error_of(status: int, scope: Scope) -> RequestError:
     """Return what a page of the proxy means."""
     if status == 404:
         # Not a 404, for it may be about to start, or to be replaced: clients are to try again.
-        shown = quote(path, errors="replace")[:MAX_PATH_CHARACTERS]
+        shown = quote(scope["path"], errors="replace")[:MAX_PATH_CHARACTERS]
         return OverloadedError(f"No application serves {shown} now.", retry_after_s=RETRY_AFTER_S)
     if status == 408:
         return DeadlineExceededError("The request took too long.")

@@ -151,20 +151,19 @@ class Idempotency:
         return True
 
     async def _find(self, request: KeyedRequest) -> RowMapping | None:
-        is_held = idempotency.c.held_until_ms > self._in_ms(0)
-        query = select(idempotency).where(*_is_row_of(request), is_held)
+        query = select(idempotency).where(*_is_row_of(request), ~self._is_free_for(request))
         rows = await self._database.rows(query)
         return rows[0] if rows else None
 
     async def _claim(self, request: KeyedRequest) -> Claim | None:
-        """Take a key that nobody holds; None when another was faster."""
+        """Take a key that is free; None when another was faster."""
         claim = Claim(request, secrets.token_hex(16))
         row = {**asdict(request), "owner": claim.owner, "held_until_ms": self._in_ms(self._lease_s)}
         insert = self._database.insert(idempotency).values({**row, **NO_ANSWER})
         taken = insert.on_conflict_do_update(
             index_elements=list(idempotency.primary_key),
             set_={name: insert.excluded[name] for name in {**row, **NO_ANSWER}},
-            where=idempotency.c.held_until_ms <= self._in_ms(0),
+            where=self._is_free_for(request),
         )
         taking = asyncio.create_task(self._database.change(taken))
         try:
@@ -196,6 +195,15 @@ class Idempotency:
         # Where the database is away the lease runs out by itself.
         with suppress(OverloadedError):
             await self._database.change(delete(idempotency).where(*_is_unanswered(claim)))
+
+    def _is_free_for(self, request: KeyedRequest) -> ColumnElement[bool]:
+        """Whether nobody holds a key but, perhaps, a process that died of this very request.
+
+        The request then comes again under its id, from the proxy.
+        """
+        is_over = idempotency.c.held_until_ms <= self._in_ms(0)
+        is_own = idempotency.c.request_id == request.request_id
+        return is_over | (is_own & idempotency.c.status_code.is_(None))
 
     def _in_ms(self, seconds: float) -> int:
         """Return the time so many seconds from now."""

@@ -15,8 +15,17 @@ from serve_app.errors import RequestError
 logger = logging.getLogger(__name__)
 
 
+# In an ASGI scope, where no client can write: the id that a proxy of ours has given a request.
+REQUEST_ID = "krea_serve.request_id"
+
+
+def new_request_id() -> str:
+    """Return an id for a request: `req_` and 128 random bits."""
+    return f"req_{secrets.token_hex(16)}"
+
+
 def request_id_of(request: Request) -> str:
-    """Return the id made for a request: `req_` and 128 random bits."""
+    """Return the id that was made for a request."""
     request_id: str = request.state.request_id
     return request_id
 
@@ -54,9 +63,9 @@ class RequestIds(HttpMiddleware):
         self._announce = announce
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request, under a new id."""
+        """Handle a request, under the id that the proxy gave it, or a new one."""
         state = scope.setdefault("state", {})
-        state["request_id"] = f"req_{secrets.token_hex(16)}"
+        state["request_id"] = scope.get(REQUEST_ID) or new_request_id()
         self._announce(state["request_id"])
 
         async def send_with_id(message: Message) -> None:

@@ -205,6 +205,28 @@ async def test_a_dead_owner_is_succeeded_after_its_lease(kept: Idempotency, cloc
     assert await kept.begin(REQUEST) == replace(ANSWER, request_id="req_2")
 
 
+async def test_a_request_that_comes_again_under_its_id_succeeds_itself(kept: Idempotency) -> None:
+    lost = await claimed(kept)
+    again = await claimed(kept)
+    assert again.owner != lost.owner
+    async with kept.held(again):
+        # Others go on waiting for it, and what was thought dead cannot answer in its place.
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await kept.begin(REPEATED)
+        assert not await kept.finish(lost, replace(ANSWER, body=b"of the dead"))
+        assert await kept.finish(again, ANSWER)
+    assert await kept.begin(REQUEST) == ANSWER
+
+
+async def test_a_process_that_died_after_its_answer_was_kept_is_not_asked_again(
+    kept: Idempotency,
+) -> None:
+    lost = await claimed(kept)
+    assert await kept.finish(lost, ANSWER)
+    assert await kept.begin(REQUEST) == ANSWER
+
+
 async def test_one_that_was_succeeded_does_not_free_the_key(
     kept: Idempotency, clock: Clock
 ) -> None:
@@ -213,7 +235,8 @@ async def test_one_that_was_succeeded_does_not_free_the_key(
     await claimed(kept, REPEATED)
     async with kept.held(dead):
         pass
-    assert await kept.begin(replace(REPEATED, fingerprint="another")) == Mismatch()
+    other = replace(REPEATED, request_id="req_3", fingerprint="another")
+    assert await kept.begin(other) == Mismatch()
 
 
 async def test_a_living_owner_keeps_its_claim_for_as_long_as_it_takes(database: Database) -> None:
@@ -230,7 +253,7 @@ async def renewed_until(kept: Idempotency, until_s: float) -> None:
     """Wait until a lease is so long."""
     async with asyncio.timeout(60):
         while True:
-            row = await kept._find(REQUEST)
+            row = await kept._find(REPEATED)
             assert row is not None, "the lease has run out"
             if row["held_until_ms"] >= until_s * 1000 - 1:
                 return
