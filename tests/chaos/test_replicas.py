@@ -12,9 +12,9 @@ from tests.chaos.conftest import Note
 from tests.chaos.ledger import check_ledger
 from tests.chaos.load import Load
 
-# From the kill on. The aim is 15 s on a quiet machine; two cores that the clients keep busy, and
-# that other work may share, took 13 to 18 s after the answers that are waited for first.
-MAX_HEALING_S = 30.0
+# From the kill on: that it heals by itself, not how fast. The aim is 15 s on a quiet machine; two
+# cores that the clients keep busy, and that other work may share, took 13 to 29 s.
+MAX_HEALING_S = 60.0
 BEFORE, AFTER = 6, 12  # answers
 
 Loads = Callable[..., Load]
