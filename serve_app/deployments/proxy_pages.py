@@ -5,20 +5,18 @@ Its proxies call `middlewares` when they start, where their environment says so.
 
 from urllib.parse import quote
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.answers.errors import error_response
 from serve_app.api.middleware.every_request import REQUEST_ID, new_request_id
-from serve_app.deployments.resending import SendAgain
+from serve_app.deployments.resending import OWN_PATHS, SendAgain, is_page
 from serve_app.errors import DeadlineExceededError, OverloadedError, RequestError
 
 IMPORT_PATH = f"{__name__}:middlewares"
 
-# Serve's own, which kubelets and load balancers read.
-OWN_PATHS = "/-/"
 MAX_PATH_CHARACTERS = 256  # of one that is quoted
 RETRY_AFTER_S = 2
 
@@ -62,12 +60,6 @@ class AnswerInJson:
                 if (request_id := Headers(scope=scope).get("x-request-id")) is not None:
                     response.headers["x-request-id"] = request_id
                 await response(scope, receive, send)
-
-
-def is_page(start: Message) -> bool:
-    """Whether an answer is an error in plain text; ours are JSON."""
-    content_type = MutableHeaders(scope=start).get("content-type", "")
-    return start["status"] >= 400 and content_type.startswith("text/plain")
 
 
 async def replacement(start: Message, scope: Scope, receive: Receive, send: Send) -> None:

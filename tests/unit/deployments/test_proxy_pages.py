@@ -8,14 +8,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve_app.deployments.proxy_pages import IMPORT_PATH, RETRY_AFTER_S
+from serve_app.deployments.resending import SendAgain
 
 PAGE = "Path '/v1/models' not found. Ping http://.../-/routes for available routes."
 
 
 def wrapped(app: ASGIApp) -> ASGIApp:
-    """Return a proxy as Serve would wrap it."""
+    """Return a proxy as Serve would wrap it, but that it waits for no application to be known."""
     for middleware in import_attr(IMPORT_PATH)():
-        app = middleware.cls(app, *middleware.args, **middleware.kwargs)
+        at_once = {"hold_s": 0.0} if middleware.cls is SendAgain else {}
+        app = middleware.cls(app, *middleware.args, **middleware.kwargs, **at_once)
     return app
 
 

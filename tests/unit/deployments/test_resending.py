@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.middleware.every_request import REQUEST_ID, RequestIds
@@ -129,7 +129,7 @@ async def test_room_is_free_again_once_an_answer_has_begun() -> None:
         assert (await answer_of(app)).json()["body"] == WHOLE.decode()
     room = Room(5)
     body = Body(receiver([{"type": "http.request", "body": b"12345"}]), room)
-    await body.receive()
+    await body.from_start()()
     assert not room.takes(1)
     body.forget()
     body.forget()
@@ -143,6 +143,58 @@ async def test_the_ingress_names_a_request_as_the_proxy_did() -> None:
     answer = await answer_of(app)
     assert announced == [answer.json()["id"]]
     assert answer.headers["x-lumenfall-request-id"] == announced[0]
+
+
+class Unknown:
+    """A proxy that knows no application the first times."""
+
+    def __init__(self, num_pages: int) -> None:
+        self.num_calls = 0
+        self._num_pages = num_pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.num_calls += 1
+        page = PlainTextResponse("Path '/v1/images' not found.", 404)
+        await (page if self.num_calls <= self._num_pages else echo)(scope, receive, send)
+
+
+async def test_a_proxy_that_knows_no_application_yet_is_asked_again() -> None:
+    proxy = Unknown(1)
+    answer = await answer_of(SendAgain(proxy))
+    assert (answer.status_code, answer.json()["body"]) == (200, WHOLE.decode())
+    assert proxy.num_calls == 2
+
+
+async def test_but_not_for_ever() -> None:
+    proxy = Unknown(99)
+    answer = await answer_of(SendAgain(proxy, hold_s=0.0))
+    assert (answer.status_code, answer.text) == (404, "Path '/v1/images' not found.")
+    assert proxy.num_calls == 2
+
+
+async def test_one_that_knew_an_application_does_not_wait_for_another() -> None:
+    known, app = Mortal(0), Unknown(99)
+    served: ASGIApp = known
+
+    async def proxy(scope: Scope, receive: Receive, send: Send) -> None:
+        await served(scope, receive, send)
+
+    wrapped = SendAgain(proxy, hold_s=3600)
+    assert (await answer_of(wrapped)).status_code == 200
+    served = app
+    assert (await answer_of(wrapped)).status_code == 404
+
+
+async def test_a_404_of_ours_is_an_answer() -> None:
+    calls = 0
+
+    async def ours(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal calls
+        calls += 1
+        await JSONResponse({"error": {}}, 404)(scope, receive, send)
+
+    assert (await answer_of(SendAgain(ours))).status_code == 404
+    assert calls == 1
 
 
 def receiver(messages: list[Message]) -> Receive:
