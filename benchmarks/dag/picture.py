@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from matplotlib.figure import Figure
+from benchmarks.bars import draw_bars
 
 
 def draw(
@@ -18,14 +18,4 @@ def draw(
     """
     panels = {f"{side}x{side}: seconds for one": of for side, of in latencies.items()}
     panels["512x512, 4 clients: pictures/s"] = rates
-    figure = Figure(figsize=(10, 3.4), dpi=110, layout="constrained")
-    # The systems have the same places in all panels, named once.
-    all_axes = figure.subplots(1, len(panels), sharey=True)
-    for axes, (title, values) in zip(all_axes, panels.items(), strict=True):
-        bars = axes.barh(list(values), list(values.values()))
-        axes.bar_label(bars, fmt="%.2f", padding=3)
-        axes.margins(x=0.15)
-        axes.set_title(title, fontsize="medium")
-        axes.spines[["top", "right"]].set_visible(False)
-    all_axes[0].invert_yaxis()
-    figure.savefig(path)
+    draw_bars(panels, path, height_inches=3.4)

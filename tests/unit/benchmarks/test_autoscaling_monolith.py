@@ -1,33 +1,19 @@
 """Monoliths take requests one after the other, five at each, and start later than denoisers."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from benchmarks.autoscaling.figures import figures
 from benchmarks.autoscaling.monolith import MAX_ONGOING, Monoliths, as_monolith, busy_s
 from serve_app.messages import Size
 from serve_app.planning.capacity import denoise_s
-from serve_app.planning.cluster import Outcome, View
+from serve_app.planning.cluster import Outcome
 from serve_app.planning.machine import MACHINES
 from serve_app.planning.traffic import Kind, Request
+from tests.unit.planning.targets import Fixed
 
 H200 = MACHINES["h200"]
 USUAL = Kind(Size(1024, 1024), 28)
 ONE_S = busy_s(USUAL, H200)
-
-
-@dataclass
-class Fixed:
-    """Asks for one number from a time on, and for another before it."""
-
-    before: int
-    after: int
-    from_s: float
-    period_s: float = 1.0
-
-    def target(self, view: View) -> int:
-        return self.after if view.now >= self.from_s else self.before
 
 
 def served(num_requests: int, kind: Kind = USUAL, after: int = 1, from_s: float = 0.0) -> Outcome:

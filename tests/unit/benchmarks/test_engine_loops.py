@@ -73,7 +73,7 @@ def test_a_loop_finishes_all_pictures(loop: Loop) -> None:
 
 def test_the_picture_has_a_panel_for_each_figure(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="of the extra `train`")
-    from benchmarks.engine_picture import draw
+    from benchmarks.bars import draw_bars
 
-    draw(panels(medians(TURNS)), tmp_path / "engine.png")
+    draw_bars(panels(medians(TURNS)), tmp_path / "engine.png", height_inches=2.6)
     assert (tmp_path / "engine.png").read_bytes().startswith(b"\x89PNG")

@@ -12,23 +12,11 @@ from serve_app.planning.capacity import alone_s, denoise_s
 from serve_app.planning.cluster import Autoscaler, Cluster, Replicas, View
 from serve_app.planning.machine import MACHINES
 from serve_app.planning.traffic import Kind, Request, poisson
+from tests.unit.planning.targets import Fixed
 
 H200 = MACHINES["h200"]
 USUAL = Kind(Size(1024, 1024), 28)
 ONE_EACH = Replicas(text_encoder=1, denoiser=1, vae=1, image_writer=1)
-
-
-@dataclass
-class Fixed:
-    """Asks for one number from a time on, and for another before it."""
-
-    before: int
-    after: int
-    from_s: float
-    period_s: float = 1.0
-
-    def target(self, view: View) -> int:
-        return self.after if view.now >= self.from_s else self.before
 
 
 @dataclass
