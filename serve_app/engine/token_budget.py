@@ -1,12 +1,13 @@
-"""How many tokens a step should have: where more of them stop to make the machine faster.
+"""How many tokens a step may have: as many as fill it up to where more make the machine no faster.
 
-Below the budget further pictures ride along almost free of charge, beyond it they only make each
-other wait. It is measured when the engine starts, on the machine and the model it is for.
+Below that further pictures ride along almost free of charge, beyond it they only make each other
+wait. It is measured when the engine starts, on the machine and the model it is for.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from statistics import fmean
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from serve_app.engine.packed import PackedInputs, PackedTransformer
 from serve_app.stages.transformer import TransformerStage
 
 SATURATED = 0.95  # of the tokens per second of the best size
+# Of a budget, what is filled at the least where there are enough pictures, all of one size or not:
+# one of more than a half is alone, smaller ones leave less than one of them empty.
+FILLED = 1 / 2
 TOKENS = (96, 192, 384, 768, 1536, 3072, 6144, 12288)
 # Of a measured picture, for each dimension inside: 768 for FLUX.1, those of 256x256. So few that
 # attention, whose work grows with their square, has a small part in it.
@@ -58,7 +62,11 @@ Runs = Mapping[int, Sequence[Run]]  # by the tokens of the step
 def measure_token_budget(
     transformer: TransformerStage, packed: PackedTransformer, cost_model: CostModel
 ) -> int:
-    """Run steps of more and more tokens; return the budget, and teach the cost model."""
+    """Run steps of more and more tokens, and teach the cost model.
+
+    Returns:
+        The budget of which whole pictures fill as much as saturates the machine.
+    """
     started = time.monotonic()
     steps = {num_tokens: _inputs(transformer, num_tokens) for num_tokens in TOKENS}
 
@@ -76,7 +84,7 @@ def measure_token_budget(
     measured = typical(runs)
     for num_tokens, seconds in measured:
         cost_model.observe(steps[num_tokens][1], seconds, id(transformer.transformer))
-    return token_budget_of(measured)
+    return int(saturating_tokens(measured) / FILLED)
 
 
 def measured_runs(
@@ -164,29 +172,42 @@ def _foreseen_s(num_tokens: int, least_s: Mapping[int, float]) -> float:
     return MIN_ROUNDS * 2 * least_s[max(least_s)]
 
 
-def token_budget_of(measured: Sequence[Measured]) -> int:
+def saturating_tokens(measured: Sequence[Measured]) -> int:
     """Return the fewest tokens of which a step has 95 % of the best tokens per second.
 
     Args:
         measured: By their tokens; between two of them the seconds are taken for a line.
     """
     measured = _undisturbed(measured)
-    speeds = _speeds(measured)
-    enough = SATURATED * speeds[-1]
-    index = next(index for index, speed in enumerate(speeds) if speed >= enough)
+    enough = SATURATED * _plateau(_speeds(measured))
+    index = next(index for index, speed in enumerate(_speeds(measured)) if speed >= enough)
     if index == 0:
         return measured[0][0]
-    less, more = measured[index - 1][0], measured[index][0]
-    less_s, more_s = less / speeds[index - 1], more / speeds[index]
+    (less, less_s), (more, more_s) = measured[index - 1], measured[index]
     slope = (more_s - less_s) / (more - less)
     # Where tokens = enough * (seconds of so many tokens), on the line through both.
     return int(enough * (less_s - slope * less) / (1 - enough * slope))
 
 
 def _is_flat(measured: Sequence[Measured]) -> bool:
-    """Whether the last sizes have gained less than 5 % on the one before them."""
+    """Whether none of the last sizes has gained 5 % on the one before them."""
     speeds = _speeds(_undisturbed(measured))
-    return len(speeds) > NUM_FLAT and SATURATED * speeds[-1] < speeds[-1 - NUM_FLAT]
+    if len(speeds) <= NUM_FLAT:
+        return False
+    return SATURATED * max(speeds[-NUM_FLAT:]) < speeds[-1 - NUM_FLAT]
+
+
+def _plateau(speeds: Sequence[float]) -> float:
+    """Return the best tokens per second.
+
+    It is the mean of two neighbours, for the best alone would be the luckiest of many equal ones.
+    Larger sizes may be slower than it, where what they work on is too large for a cache.
+    """
+    return max(map(fmean, pairwise(speeds)), default=speeds[0])
+
+
+def _speeds(measured: Sequence[Measured]) -> Sequence[float]:
+    return [num_tokens / seconds for num_tokens, seconds in measured]
 
 
 def _undisturbed(measured: Sequence[Measured]) -> Sequence[Measured]:
@@ -197,21 +218,6 @@ def _undisturbed(measured: Sequence[Measured]) -> Sequence[Measured]:
             kept.append((num_tokens, seconds))
         best = max(best, speed)
     return kept
-
-
-def _speeds(measured: Sequence[Measured]) -> Sequence[float]:
-    """Return the tokens per second of each size, without what noise makes of a plateau.
-
-    None is slower than a smaller one: those that were measured so get the mean of theirs, so that
-    the best of many equal ones is not the luckiest.
-    """
-    blocks = list[list[float]]()
-    for num_tokens, seconds in measured:
-        block = [num_tokens / seconds]
-        while blocks and fmean(blocks[-1]) >= fmean(block):
-            block = blocks.pop() + block
-        blocks.append(block)
-    return [fmean(block) for block in blocks for _ in block]
 
 
 def _inputs(transformer: TransformerStage, num_tokens: int) -> tuple[PackedInputs, float]:

@@ -17,13 +17,14 @@ from serve_app.engine.token_budget import (
     MAX_SECONDS,
     MIN_ROUNDS,
     NUM_FLAT,
+    SATURATED,
     TOKENS,
     Measured,
     Run,
     is_crowded,
     measure_token_budget,
     measured_runs,
-    token_budget_of,
+    saturating_tokens,
     typical,
 )
 from serve_app.stages.transformer import TransformerStage
@@ -37,13 +38,15 @@ NUM_SEEDS = 200
 
 
 def adds(overhead_tokens: int) -> tuple[StepS, float]:
-    """Return a machine that takes the overhead besides, and the tokens at 95 % of its best."""
-    return lambda tokens: (overhead_tokens + tokens) * S_PER_TOKEN, 19 * overhead_tokens
+    """Return a machine that takes the overhead besides, and the tokens at which it is saturated."""
+    return lambda tokens: (overhead_tokens + tokens) * S_PER_TOKEN, SATURATED / (
+        1 - SATURATED
+    ) * overhead_tokens
 
 
 def hides(floor_tokens: int) -> tuple[StepS, float]:
     """Return the same of one that works while it waits for the next launch, and is never faster."""
-    return lambda tokens: max(floor_tokens, tokens) * S_PER_TOKEN, 0.95 * floor_tokens
+    return lambda tokens: max(floor_tokens, tokens) * S_PER_TOKEN, SATURATED * floor_tokens
 
 
 MACHINES = {
@@ -80,7 +83,7 @@ def test_it_is_within_a_factor_of_the_truth(
     step_s: StepS, truth: float, noise: float, factor: float
 ) -> None:
     for seed in range(NUM_SEEDS):
-        budget = token_budget_of(measured_sizes(with_noise(noise, step_s, seed)))
+        budget = saturating_tokens(measured_sizes(with_noise(noise, step_s, seed)))
         assert truth / factor < budget < truth * factor, seed
 
 
@@ -110,8 +113,8 @@ def test_spikes_in_a_minority_of_the_runs_move_it_by_less_than_a_size(
             rng.shuffle(factors)
         return step_s(num_tokens) * factors.pop() * rng.uniform(1, 1.005)
 
-    budget = token_budget_of(measured_sizes(spiked_s))
-    assert 1 / 2 < budget / token_budget_of(measured_sizes(step_s)) < 2
+    budget = saturating_tokens(measured_sizes(spiked_s))
+    assert 1 / 2 < budget / saturating_tokens(measured_sizes(step_s)) < 2
 
 
 def test_two_of_three_runs_may_be_disturbed() -> None:
@@ -130,14 +133,14 @@ def test_a_while_in_which_all_runs_are_disturbed_moves_it_by_less_than_a_size(
 ) -> None:
     """Wherever in the profile it lies: one size's runs are not all in it."""
     step_s, _ = MACHINES[machine]
-    undisturbed = token_budget_of(measured_sizes(step_s))
+    undisturbed = saturating_tokens(measured_sizes(step_s))
     for first in range(MAX_ROUNDS * len(TOKENS)):
         number, spoiled = count(), range(first, first + num_spoiled)
 
         def spoiled_s(num_tokens: int) -> float:
             return step_s(num_tokens) * (50 if next(number) in spoiled else 1)  # noqa: B023
 
-        assert 1 / 2 < token_budget_of(measured_sizes(spoiled_s)) / undisturbed < 2, first
+        assert 1 / 2 < saturating_tokens(measured_sizes(spoiled_s)) / undisturbed < 2, first
 
 
 @pytest.mark.parametrize(
@@ -165,7 +168,7 @@ def test_a_crowded_machine_is_found_out_at_once() -> None:
 def test_a_disturbed_size_moves_it_little(step_s: StepS, truth: float, disturbed: int) -> None:
     """Other work had the machine in most rounds of a size, which so takes fifty times as long."""
     measured = measured_sizes(lambda tokens: step_s(tokens) * (50 if tokens == disturbed else 1))
-    assert truth / 2 < token_budget_of(measured) < truth * 2.5
+    assert truth / 2 < saturating_tokens(measured) < truth * 2.5
 
 
 def test_steps_that_take_equally_long_do_not_end_it() -> None:
@@ -174,7 +177,7 @@ def test_steps_that_take_equally_long_do_not_end_it() -> None:
         zip(TOKENS, (0.0253, 0.0252, 0.0251, 0.025, 0.045, 0.09, 0.18, 0.36), strict=True)
     )
     measured = measured_sizes(lambda tokens: seconds[tokens])
-    assert 768 < token_budget_of(measured) < 1536
+    assert 768 < saturating_tokens(measured) < 1536
 
 
 def test_it_ends_when_two_sizes_gain_nothing() -> None:
@@ -183,13 +186,13 @@ def test_it_ends_when_two_sizes_gain_nothing() -> None:
 
 
 def test_where_nothing_is_gained_by_sharing_the_smallest_size_is_enough() -> None:
-    assert token_budget_of(measured_sizes(lambda tokens: tokens * S_PER_TOKEN)) == TOKENS[0]
+    assert saturating_tokens(measured_sizes(lambda tokens: tokens * S_PER_TOKEN)) == TOKENS[0]
 
 
 def test_where_overhead_is_all_the_largest_sizes_are_wanted() -> None:
     measured = measured_sizes(lambda _: 1.0)
     assert len(measured) == len(TOKENS)
-    assert token_budget_of(measured) > TOKENS[-2]
+    assert saturating_tokens(measured) > TOKENS[-2]
 
 
 @pytest.mark.parametrize("size_s", [1e-3, 0.4, 3.0, 100.0])
