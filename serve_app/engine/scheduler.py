@@ -19,12 +19,13 @@ from serve_app.engine.policies import Policy
 from serve_app.engine.waiting import Place, Waiting, WorkT
 from serve_app.engine.work import Work
 
-# By class and round: the seconds that a step may grow without a deadline being lost.
-Tolerances = Mapping[tuple[int, int], float]
+Group = tuple[int, int]  # a class, and a round of its tenants
+# The seconds that a step may grow without a deadline being lost.
+Tolerances = Mapping[Group, float]
+Ranks = Mapping[Group, tuple[float, float]]
 # A starved job of the class that runs waits so many times as long for each step as one of a lower
 # class: its policy put it last, and steps for it make others late (3 % of them: up to 4 points).
 WITHIN_CLASS = 3
-FRONT: Place = (-1, 0, (0.0, 0.0))  # nobody stands before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,23 +180,26 @@ class Scheduler(Generic[WorkT]):
     def _fill(self, now: float) -> None:
         """Let waiting jobs in, by their order, as far as there is or may be made room."""
         self._tolerances = self._tolerances_of(self._running, now)
-        last = self._last_place(now)
+        last = self._last_ranks(now)
         for place, job in self._waiting.first(now):
-            # A policy lets nobody interrupt who stands behind all that run.
-            victims = self._victims(job, now, may_interrupt=place < last)
+            victims = self._victims(job, now, may_interrupt=_is_before_any(place, last))
             if victims is not None and self._is_tolerated(job, victims, now):
                 self._swap(job, victims)
                 self._tolerances = self._tolerances_of(self._running, now)
-                last = self._last_place(now)
+                last = self._last_ranks(now)
             elif not self._rules.policy.lets_overtake:
                 return
 
     def _place(self, job: WorkT, now: float) -> Place:
         return (job.priority, self._rounds[job.tenant], self._rules.policy.rank(job, now))
 
-    def _last_place(self, now: float) -> Place:
-        """Return where the last of those that run would stand in the line."""
-        return max((self._place(job, now) for job in self._running), default=FRONT)
+    def _last_ranks(self, now: float) -> Ranks:
+        """Return where the last of those that run would stand in the line, of each group."""
+        last: dict[Group, tuple[float, float]] = {}
+        for job in self._running:
+            priority, round_, rank = self._place(job, now)
+            last[priority, round_] = max(rank, last.get((priority, round_), rank))
+        return last
 
     def _victims(self, job: WorkT, now: float, may_interrupt: bool) -> list[WorkT] | None:
         """Return who must go for a waiting job to run; None if it may not."""
@@ -229,7 +233,7 @@ class Scheduler(Generic[WorkT]):
 
     def _tolerances_of(self, running: Collection[WorkT], now: float) -> Tolerances:
         """Return how much a step of theirs may grow without a deadline being lost."""
-        step_s, tolerances = self._cost_model.batch_s(running), dict[tuple[int, int], float]()
+        step_s, tolerances = self._cost_model.batch_s(running), dict[Group, float]()
         for job in running:
             num_steps = job.num_steps_left
             deadline_at = self._rules.policy.kept_deadline(job, now + num_steps * step_s)
@@ -304,3 +308,15 @@ class Scheduler(Generic[WorkT]):
         num_tokens = sum(job.num_tokens for job in batch)
         for job in batch:
             self._turns.serve(job.tenant, step_s * job.num_tokens / num_tokens)
+
+
+def _is_before_any(place: Place, last: Ranks) -> bool:
+    """Whether a policy may let a waiting job interrupt any of those that run.
+
+    It lets only those of a higher class, or of no later a turn and a lower rank.
+    """
+    priority, own_round, own_rank = place
+    return any(
+        priority < other or (priority == other and own_round <= round_ and own_rank < rank)
+        for (other, round_), rank in last.items()
+    )
