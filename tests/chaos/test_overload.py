@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tests.chaos.cluster import ChaosCluster
 from tests.chaos.conftest import Note
 from tests.chaos.flood import REFUSALS, flood
+from tests.chaos.footprint import footprints
 from tests.chaos.load import Load
 from tests.chaos.pictures import Pictures
 
@@ -29,35 +29,6 @@ MAX_GROWTH = 1.5
 Loads = Callable[..., Load]
 
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What a process holds, or by what it has grown.
-
-    Attributes:
-        memory: Resident, in bytes.
-        files: That are open, sockets included.
-    """
-
-    memory: float
-    files: float
-
-    def __truediv__(self, other: "Footprint") -> "Footprint":
-        """Return how many times as much it is."""
-        return Footprint(self.memory / other.memory, self.files / other.files)
-
-    def line(self) -> str:
-        """Return the figures as text, of a growth."""
-        return f"{self.memory:.2f} x memory, {self.files:.2f} x files"
-
-
-def footprints(cluster: ChaosCluster) -> dict[int, Footprint]:
-    """Return what each ingress holds, by its process id."""
-    return {
-        each.pid: Footprint(each.memory_info().rss, each.num_fds())
-        for each in cluster.replicas("Ingress")
-    }
-
-
 def test_ten_times_too_many_are_refused_at_once_and_in_order(
     cluster: ChaosCluster, pictures: Pictures, load: Loads, note: Note
 ) -> None:
@@ -65,14 +36,15 @@ def test_ten_times_too_many_are_refused_at_once_and_in_order(
         quiet.until_answers(30)
     took_s = quiet.report.ended_at - quiet.report.began_at
     capacity_hz = len(quiet.report.fulfilled) / took_s
-    before = footprints(cluster)
+    before = footprints(cluster.replicas("Ingress"))
     began_at = time.monotonic()
     seen = asyncio.run(flood(cluster.url, pictures, OVERLOAD * capacity_hz, FLOOD_S))
     goodput_hz = seen.count(200) / (time.monotonic() - began_at)
     with load() as after:
         recovered_s = after.until_everybody_was_answered()
         after.until_answers(6)
-    grown = {pid: now / before[pid] for pid, now in footprints(cluster).items()}
+    after_it = footprints(cluster.replicas("Ingress"))
+    grown = {pid: now / before[pid] for pid, now in after_it.items()}
     note(
         f"capacity {capacity_hz:.1f}/s, {len(seen.answers)} asked, {seen.count(200)} ok "
         f"({goodput_hz:.1f}/s, p99 {seen.took_s(0.99, 200):.1f} s), "
@@ -87,4 +59,4 @@ def test_ten_times_too_many_are_refused_at_once_and_in_order(
     assert seen.took_s(0.99, *REFUSALS) <= MAX_REFUSAL_S
     assert seen.took_s(1, *REFUSALS) <= MAX_SLOWEST_REFUSAL_S
     assert recovered_s <= MAX_RECOVERY_S
-    assert all(max(each.memory, each.files) <= MAX_GROWTH for each in grown.values())
+    assert all(each.most <= MAX_GROWTH for each in grown.values())

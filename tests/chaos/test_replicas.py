@@ -22,7 +22,13 @@ Loads = Callable[..., Load]
 
 @pytest.mark.parametrize(
     "deployment",
-    [pytest.param("Denoiser", marks=pytest.mark.short), "TextEncoder", "Vae", "ImageWriter"],
+    [
+        pytest.param("Denoiser", marks=pytest.mark.short),
+        "TextEncoder",
+        "Vae",
+        "ImageWriter",
+        "Limiter",
+    ],
 )
 def test_a_stage_that_is_killed_costs_no_request(
     cluster: ChaosCluster, load: Loads, chance: random.Random, note: Note, deployment: str

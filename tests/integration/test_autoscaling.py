@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from serve_app.pipeline import STAGES
+from tests.conftest import FIGURES
 from tests.integration.conftest import free_port, own_places
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tiny-autoscaled.yaml"
@@ -84,7 +85,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaledServer]:
             process.wait(PATIENCE_S)
 
 
-def test_replicas_come_with_the_work_and_leave_with_it(server: ScaledServer) -> None:
+def test_replicas_come_with_the_work_and_leave_with_it(
+    server: ScaledServer, record_property: Callable[[str, object], None]
+) -> None:
     assert [server.replicas(stage) for stage in STAGES] == [0, 0, 0, 0]
 
     # A request that finds no replica of any stage is held until there is one of each.
@@ -93,7 +96,11 @@ def test_replicas_come_with_the_work_and_leave_with_it(server: ScaledServer) -> 
 
     burst = threading.Thread(target=lambda: server.generate(LARGE))
     burst.start()
+    started_at = time.monotonic()
     wait_until(lambda: server.replicas("Denoiser") == 2, "a burst brings another denoiser")
+    # Encoding the prompt, the decision (aim: 1 s) and the start of a process.
+    waited_s = time.monotonic() - started_at
+    record_property(FIGURES, f"{waited_s:.1f} s from a burst to another denoiser's process")
     assert burst.is_alive(), "while there is still work for it"
     burst.join()
 
