@@ -1,4 +1,4 @@
-"""One database as this process sees it: SQLite, or PostgreSQL once its driver is installed.
+"""One database as this process sees it: SQLite, or PostgreSQL where its driver is installed.
 
 A database that is away or hangs costs a caller little more than `timeout_s`, and the callers of the
 next half second nothing.
@@ -6,10 +6,12 @@ next half second nothing.
 
 import asyncio
 import logging
+import math
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
@@ -49,6 +51,13 @@ PRAGMAS = (
     "PRAGMA foreign_keys=ON",
 )
 
+# What SQLSTATE says of a value that no database would take: its own, its neighbours', its size.
+REFUSED_VALUES = ("22", "23", "54")
+# Of two who wait for each other PostgreSQL breaks one off, which did nothing wrong.
+BROKEN_OFF = "40"
+MAX_TRIES = 3
+NUM_POOLED = 5  # connections that are kept; up to ten more come and go
+
 T = TypeVar("T")
 
 
@@ -72,7 +81,7 @@ class Database:
         Raises:
             ConfigError: Its URL cannot be used.
         """
-        return cls(open_engine(url_of(config)), config.timeout_s)
+        return cls(open_engine(url_of(config), config.timeout_s), config.timeout_s)
 
     async def rows(
         self, query: Select[Any], timeout_s: float | None = None
@@ -105,7 +114,11 @@ class Database:
         """Wait for what is being done, and close every connection."""
         if self._running:
             await asyncio.wait(self._running)
-        await self._engine.dispose()
+        # A server that hangs answers no goodbye: each of these says one, and all end with the time.
+        goodbyes = [self._engine.dispose() for _ in range(NUM_POOLED)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout_s):
+                await asyncio.gather(*goodbyes)
 
     async def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
         async with self._engine.connect() as connection:
@@ -113,6 +126,15 @@ class Database:
             return found
 
     async def _change(self, statements: Sequence[UpdateBase]) -> int:
+        for _ in range(MAX_TRIES - 1):
+            try:
+                return await self._change_once(statements)
+            except DBAPIError as error:
+                if not _sqlstate(error).startswith(BROKEN_OFF):
+                    raise
+        return await self._change_once(statements)
+
+    async def _change_once(self, statements: Sequence[UpdateBase]) -> int:
         async with self._engine.begin() as connection:
             return sum([(await connection.execute(each)).rowcount for each in statements])
 
@@ -120,16 +142,24 @@ class Database:
         """Return what some work results in, unless the database has just failed."""
         if time.monotonic() < self._paused_until_s:
             raise OverloadedError(UNAVAILABLE, reason="database")
-        task = asyncio.create_task(self._bounded(work(), timeout_s))
+        running = self._started(work())
+        return await asyncio.shield(self._started(self._bounded(running, timeout_s)))
+
+    def _started(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
+        return task
 
-    async def _bounded(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+    async def _bounded(self, work: "asyncio.Task[T]", timeout_s: float) -> T:
         """Bound the time of some work, and tell the client of a database that fails or hangs."""
         try:
-            async with asyncio.timeout(timeout_s):
-                return await work
+            await asyncio.wait([work], timeout=timeout_s)
+            if not work.done():
+                # Nobody waits for that: a driver takes seconds to leave a server that hangs.
+                work.cancel()
+                raise TimeoutError
+            return work.result()
         except (DBAPIError, PoolTimeoutError, OSError) as error:  # a TimeoutError is an OSError
             if not is_outage(error):
                 raise
@@ -153,6 +183,9 @@ class _TunedConnection(sqlite3.Connection):
             self.execute(pragma).close()
 
 
+_TUNED: dict[str, object] = {"factory": _TunedConnection}
+
+
 def url_of(config: RecordsConfig) -> URL:
     """Return where the database is, with the driver that we speak to it through.
 
@@ -171,7 +204,15 @@ def url_of(config: RecordsConfig) -> URL:
             f"{url.database!r} is no absolute path of an SQLite database. It takes four slashes:"
             " sqlite:////var/lib/krea-serve/records.db"
         )
-    return url.set(drivername=DRIVERS[url.drivername])
+    return _in_words_of_driver(url.set(drivername=DRIVERS[url.drivername]))
+
+
+def _in_words_of_driver(url: URL) -> URL:
+    """Return a URL with asyncpg's word for what everybody else calls `sslmode`."""
+    mode = url.query.get("sslmode")
+    if mode is None or folder_of(url) is not None:
+        return url
+    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
 
 
 def folder_of(url: URL) -> Path | None:
@@ -179,13 +220,23 @@ def folder_of(url: URL) -> Path | None:
     return Path(url.database or "").parent if url.get_backend_name() == "sqlite" else None
 
 
-def open_engine(url: URL) -> AsyncEngine:
+def open_engine(url: URL, timeout_s: float | None = None) -> AsyncEngine:
     """Return an engine; an SQLite database is made, without a table in it.
+
+    Args:
+        url: Where the database is.
+        timeout_s: When a server shall break off by itself what takes longer, or is left half done;
+            None: never.
 
     Raises:
         ConfigError: It cannot be made, or the driver is not installed.
     """
-    return _opened(url, create_async_engine)
+    if folder_of(url) is not None:
+        return _opened(url, create_async_engine, _TUNED)
+    # A server that was restarted has closed every connection: that is seen before one is used.
+    return _opened(
+        url, create_async_engine, _limits(timeout_s), pool_pre_ping=True, pool_size=NUM_POOLED
+    )
 
 
 def open_file(url: URL) -> Engine:
@@ -194,10 +245,12 @@ def open_file(url: URL) -> Engine:
     Raises:
         ConfigError: The file cannot be made.
     """
-    return _opened(url.set(drivername="sqlite"), create_engine)
+    return _opened(url.set(drivername="sqlite"), create_engine, _TUNED)
 
 
-def _opened(url: URL, create: Callable[..., T]) -> T:
+def _opened(
+    url: URL, create: Callable[..., T], connect_args: dict[str, object], **options: object
+) -> T:
     folder = folder_of(url)
     try:
         if folder is not None:
@@ -205,20 +258,44 @@ def _opened(url: URL, create: Callable[..., T]) -> T:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(url.database or "", os.O_RDWR | os.O_CREAT, 0o600))
         # What is written is nobody's business in the log.
-        return create(url, hide_parameters=True, connect_args=_connect_args(url))
+        return create(url, hide_parameters=True, connect_args=connect_args, **options)
     except OSError as error:
         raise ConfigError(f"The database {url.database}: {error.strerror}.") from error
     except (ModuleNotFoundError, NoSuchModuleError) as error:
-        raise ConfigError(f"The driver for {url.drivername} is not installed.") from error
+        raise ConfigError(
+            f"The driver for {url.drivername} is not installed:"
+            " `pip install 'krea-serve[postgres]'` does that."
+        ) from error
 
 
-def _connect_args(url: URL) -> dict[str, object]:
-    return {"factory": _TunedConnection} if url.get_backend_name() == "sqlite" else {}
+def _limits(timeout_s: float | None) -> dict[str, object]:
+    """Return how asyncpg, and the server behind it, bound what they do.
+
+    The server, too, for the lock that a process holds is in the way of others: it must not outlive
+    it by hours, as it could where a machine is lost and no packet says so.
+    """
+    settings = {"application_name": "krea-serve"}
+    if timeout_s is None:
+        return {"server_settings": settings}
+    limit_ms = str(math.ceil(timeout_s * 1000))
+    settings["statement_timeout"] = limit_ms
+    settings["idle_in_transaction_session_timeout"] = limit_ms
+    # The latter also ends asyncpg's own tries to have a statement broken off.
+    return {"server_settings": settings, "timeout": timeout_s, "command_timeout": timeout_s}
 
 
 def is_outage(error: Exception) -> bool:
     """Whether it is the database that failed, and not what it was asked."""
-    if not isinstance(error, DBAPIError):
+    if not isinstance(error, DBAPIError) or error.connection_invalidated:
         return True
-    # Some drivers have no better name for a connection that broke off.
-    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    if sqlstate := _sqlstate(error):
+        # Whatever else it says may pass: a restart, a standby, tables that are being restored.
+        return not sqlstate.startswith(REFUSED_VALUES)
+    # asyncpg calls a value that it cannot write an error of the interface.
+    is_value = isinstance(error.orig.__cause__, ValueError) if error.orig else False
+    return not is_value and isinstance(error, OperationalError | InterfaceError)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    """Return PostgreSQL's code for an error; empty where there is none."""
+    return getattr(error.orig, "sqlstate", None) or ""

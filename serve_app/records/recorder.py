@@ -73,7 +73,7 @@ class Recorder:
 
     @property
     def is_failing(self) -> bool:
-        """Whether the database did not take what was to be written last."""
+        """Whether the database did not take what was to be written last, or not in time."""
         return self._is_failing
 
     def admit(self, admission: Admission) -> None:
@@ -86,8 +86,12 @@ class Recorder:
         The note is safe from the first moment, whether or not the caller is cancelled meanwhile.
         """
         written = self._put(admission, outcome)
-        if not self._is_failing:
-            await asyncio.wait([written], timeout=MAX_WAIT_S)
+        if self._is_failing:
+            return
+        done, _ = await asyncio.wait([written], timeout=MAX_WAIT_S)
+        if not done:
+            # One that stands still says nothing for long: nobody else shall wait for it.
+            self._is_failing = True
 
     async def close(self) -> None:
         """Write what waits, if the database takes it within seconds."""

@@ -37,7 +37,8 @@ def upgrade(config: RecordsConfig) -> None:
     Raises:
         StartError: The database is of a newer version, or cannot be reached.
     """
-    _run(url_of(config), _upgrade)
+    # However long it takes, or another takes whom it waits for.
+    _run(config, _upgrade, timeout_s=None)
 
 
 def prepare(config: RecordsConfig) -> None:
@@ -58,7 +59,7 @@ def check_schema(config: RecordsConfig) -> None:
     Raises:
         StartError: It is of another version, or cannot be reached.
     """
-    _run(url_of(config), _check)
+    _run(config, _check, config.timeout_s)
 
 
 def _upgrade(connection: Connection) -> None:
@@ -104,15 +105,21 @@ def _alembic_config() -> AlembicConfig:
     return config
 
 
-def _run(url: URL, work: Callable[[Connection], None]) -> None:
+def _run(
+    config: RecordsConfig, work: Callable[[Connection], None], timeout_s: float | None
+) -> None:
     """Do some work in a transaction."""
+    url = url_of(config)
     try:
         if folder_of(url) is not None:
             _with_file(url, work)
         else:
             # The caller's own thread may have an event loop already.
             with ThreadPoolExecutor(max_workers=1) as thread:
-                thread.submit(asyncio.run, _with_driver(url, work)).result()
+                working = _with_driver(url, work, config.timeout_s, timeout_s)
+                thread.submit(asyncio.run, working).result()
+    except TimeoutError as error:
+        raise SchemaError(f"The database {url!r} does not answer.") from error
     except (DBAPIError, OSError) as error:
         reason = getattr(error, "orig", None) or error
         raise SchemaError(f"The database {url!r} cannot be used: {reason}") from error
@@ -127,10 +134,18 @@ def _with_file(url: URL, work: Callable[[Connection], None]) -> None:
         engine.dispose()
 
 
-async def _with_driver(url: URL, work: Callable[[Connection], None]) -> None:
+async def _with_driver(
+    url: URL,
+    work: Callable[[Connection], None],
+    connect_timeout_s: float,
+    timeout_s: float | None,
+) -> None:
+    """Do some work within a time, after a connection was made within a time."""
     engine = open_engine(url)
     try:
-        async with engine.begin() as connection:
+        async with asyncio.timeout(connect_timeout_s) as limit, engine.begin() as connection:
+            now_s = asyncio.get_running_loop().time()
+            limit.reschedule(None if timeout_s is None else now_s + timeout_s)
             await connection.run_sync(work)
     finally:
         await engine.dispose()

@@ -1,8 +1,13 @@
 """Models and databases that the tests of more than one folder use."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.unit.records.postgresql_server import PostgresqlServer
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +36,33 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("migrated") / "records.db"
     upgrade(sqlite_config(file))
     return file
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator["PostgresqlServer"]:
+    """A server of PostgreSQL, with nothing in it but its template."""
+    from tests.unit.records.postgresql_server import programs, running_server
+
+    folder = programs()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed: `apt-get install postgresql`")
+    with running_server(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgresql: "PostgresqlServer") -> str:
+    """The name of a database of PostgreSQL with all tables and nothing in them, to be copied."""
+    from serve_app.records.schema import upgrade
+
+    name = postgresql.make_database()
+    upgrade(postgresql.config(name))
+    return name
+
+
+@pytest.fixture
+def postgresql_database(postgresql: "PostgresqlServer", migrated_database: str) -> Iterator[str]:
+    """The name of a database of its own for each test."""
+    name = postgresql.make_database(migrated_database)
+    yield name
+    postgresql.drop_database(name)

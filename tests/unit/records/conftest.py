@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,22 @@ from serve_app.records.database import Database
 from serve_app.records.rows import Admission, Outcome
 from serve_app.records.tables import metadata
 from tests.unit.records.databases import sqlite_config
+from tests.unit.records.postgresql_server import PostgresqlServer
 
 NOW_S = 1_800_000_000
 NOW_MS = NOW_S * 1000
 
+PEPPER = "a pepper for the tests, long enough"
+BACKENDS = ("sqlite", "postgresql")
+
 Outage = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a database on each kind, but for what reaches into SQLite's file."""
+    if "backend" in metafunc.fixturenames:
+        is_of_file = "file" in metafunc.fixturenames
+        metafunc.parametrize("backend", BACKENDS[:1] if is_of_file else BACKENDS)
 
 
 @dataclass
@@ -44,8 +56,14 @@ def file(migrated_file: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def config(file: Path) -> RecordsConfig:
-    return sqlite_config(file)
+def config(
+    backend: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> RecordsConfig:
+    if backend == "sqlite":
+        return sqlite_config(request.getfixturevalue("file"))
+    monkeypatch.setenv("KREA_SERVE_KEY_PEPPER", PEPPER)
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    return server.config(request.getfixturevalue("postgresql_database"))
 
 
 @pytest.fixture
@@ -61,15 +79,25 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def outage(file: Path, monkeypatch: pytest.MonkeyPatch) -> Outage:
+def outage(
+    config: RecordsConfig, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Outage:
     """Returns a block in which the database answers nothing but errors."""
     monkeypatch.setattr(database_module, "PAUSE_S", 0)
+    if config.url.startswith("sqlite"):
+        file: Path = request.getfixturevalue("file")
+        begin = partial(rename_tables, file, "{}", "{}_away")
+        end = partial(rename_tables, file, "{}_away", "{}")
+    else:
+        server: PostgresqlServer = request.getfixturevalue("postgresql")
+        name: str = request.getfixturevalue("postgresql_database")
+        begin, end = partial(server.shut, name), partial(server.open, name)
 
     @asynccontextmanager
     async def away() -> AsyncIterator[None]:
-        await asyncio.to_thread(rename_tables, file, "{}", "{}_away")
+        await asyncio.to_thread(begin)
         yield
-        await asyncio.to_thread(rename_tables, file, "{}_away", "{}")
+        await asyncio.to_thread(end)
 
     return away
 

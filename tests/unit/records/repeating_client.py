@@ -1,8 +1,7 @@
-"""A process of its own that sends one idempotent request: run with a database and a request id."""
+"""A process of its own that sends one idempotent request: run with a URL and a request id."""
 
 import asyncio
 import sys
-from pathlib import Path
 
 from serve_app.config import RecordsConfig
 from serve_app.records.database import Database
@@ -10,9 +9,9 @@ from serve_app.records.idempotency import Claim, Idempotency, KeyedRequest, Mism
 from serve_app.records.stored_answers import StoredAnswer
 
 
-async def send(file: Path, request_id: str) -> str:
+async def send(url: str, request_id: str) -> str:
     """Return `did` or `saw`, and the id of the request that was really done."""
-    database = Database.open(RecordsConfig(url=f"sqlite:///{file}", timeout_s=60))
+    database = Database.open(RecordsConfig(url=url, timeout_s=60))
     kept = Idempotency(database)
     begun = await kept.begin(KeyedRequest("kr_aaaaaaaa", "order-1", "print", request_id))
     assert not isinstance(begun, Mismatch)
@@ -25,4 +24,4 @@ async def send(file: Path, request_id: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(asyncio.run(send(Path(sys.argv[1]), sys.argv[2])))
+    sys.stdout.write(asyncio.run(send(sys.argv[1], sys.argv[2])))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from serve_app.config import RecordsConfig
 from serve_app.errors import OverloadedError
 from serve_app.records import idempotency as idempotency_module
 from serve_app.records.database import Database
@@ -163,8 +164,8 @@ async def test_fifty_at_once_are_done_once(kept: Idempotency) -> None:
     assert len({answer.request_id for answer in answers}) == 1
 
 
-async def test_processes_wait_for_each_other(file: Path) -> None:
-    command = [sys.executable, "-m", "tests.unit.records.repeating_client", str(file)]
+async def test_processes_wait_for_each_other(config: RecordsConfig) -> None:
+    command = [sys.executable, "-m", "tests.unit.records.repeating_client", config.url]
     clients = [
         await asyncio.create_subprocess_exec(
             *command, f"req_{index}", cwd=ROOT, stdout=asyncio.subprocess.PIPE
@@ -176,9 +177,31 @@ async def test_processes_wait_for_each_other(file: Path) -> None:
     assert sorted(said) == [f"did {done}", f"saw {done}"]
 
 
+async def test_fifty_claims_through_several_databases_have_one_winner(
+    config: RecordsConfig,
+) -> None:
+    databases = [Database.open(config) for _ in range(5)]
+    takers = [Idempotency(database) for database in databases] * 10
+    claims = await asyncio.gather(
+        *[
+            taker._claim(replace(REQUEST, request_id=f"req_{index}"))
+            for index, taker in enumerate(takers)
+        ]
+    )
+    won = [claim for claim in claims if claim is not None]
+    assert len(won) == 1
+    row = await takers[0]._find(REPEATED)
+    assert row is not None
+    assert (row["owner"], row["request_id"]) == (won[0].owner, won[0].request.request_id)
+    for database in databases:
+        await database.close()
+
+
 async def test_the_next_in_line_takes_over_from_one_that_failed(kept: Idempotency) -> None:
     claim = await claimed(kept)
-    waiting = [asyncio.create_task(kept.begin(REPEATED)) for _ in range(3)]
+    # Each of its own id: one that comes again under the same takes its own key over.
+    repeated = [replace(REQUEST, request_id=f"req_{number}") for number in (2, 3, 4)]
+    waiting = [asyncio.create_task(kept.begin(each)) for each in repeated]
     async with kept.held(claim):
         await asyncio.sleep(0.2)
         assert not any(task.done() for task in waiting)
@@ -187,8 +210,9 @@ async def test_the_next_in_line_takes_over_from_one_that_failed(kept: Idempotenc
     assert isinstance(successor, Claim)
     assert not done
     async with kept.held(successor):
-        await kept.finish(successor, replace(ANSWER, request_id="req_2"))
-    assert await asyncio.gather(*others) == [replace(ANSWER, request_id="req_2")] * 2
+        answer = replace(ANSWER, request_id=successor.request.request_id)
+        await kept.finish(successor, answer)
+    assert await asyncio.gather(*others) == [answer] * 2
 
 
 async def test_a_dead_owner_is_succeeded_after_its_lease(kept: Idempotency, clock: Clock) -> None:

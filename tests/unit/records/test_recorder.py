@@ -155,6 +155,25 @@ async def test_a_slow_database_is_waited_for_a_moment(
     assert await statuses(database) == {"a": "completed"}
 
 
+async def test_a_database_that_stands_still_is_waited_for_once(
+    recorder: Recorder, database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "MAX_WAIT_S", 0.5)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    started_at = time.perf_counter()
+    for index in range(20):
+        await recorder.finish(admission(f"{index}"), COMPLETED)
+    waited_s = time.perf_counter() - started_at
+    assert recorder.is_failing
+    other.execute("ROLLBACK")
+    other.close()
+    await recorder.close()
+    assert waited_s < 10 * recorder_module.MAX_WAIT_S  # and not twenty times
+    assert await statuses(database) == {f"{index}": "completed" for index in range(20)}
+    assert not recorder.is_failing
+
+
 async def test_what_does_not_fit_is_counted(
     recorder: Recorder, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
