@@ -180,21 +180,21 @@ async def test_processes_wait_for_each_other(config: RecordsConfig) -> None:
 async def test_fifty_claims_through_several_databases_have_one_winner(
     config: RecordsConfig,
 ) -> None:
-    databases = [Database.open(config) for _ in range(5)]
-    takers = [Idempotency(database) for database in databases] * 10
-    claims = await asyncio.gather(
-        *[
-            taker._claim(replace(REQUEST, request_id=f"req_{index}"))
-            for index, taker in enumerate(takers)
-        ]
-    )
-    won = [claim for claim in claims if claim is not None]
-    assert len(won) == 1
-    row = await takers[0]._find(REPEATED)
-    assert row is not None
-    assert (row["owner"], row["request_id"]) == (won[0].owner, won[0].request.request_id)
-    for database in databases:
-        await database.close()
+    async with AsyncExitStack() as opened:
+        databases = [Database.open(config) for _ in range(5)]
+        for database in databases:
+            opened.push_async_callback(database.close)
+        takers = [Idempotency(database) for database in databases] * 10
+        # None of the id that asks afterwards: to that its own claim is free.
+        requests = [replace(REQUEST, request_id=f"req_of_{index}") for index in range(50)]
+        claims = await asyncio.gather(
+            *[taker._claim(request) for taker, request in zip(takers, requests, strict=True)]
+        )
+        won = [claim for claim in claims if claim is not None]
+        assert len(won) == 1
+        row = await takers[0]._find(REPEATED)
+        assert row is not None
+        assert (row["owner"], row["request_id"]) == (won[0].owner, won[0].request.request_id)
 
 
 async def test_the_next_in_line_takes_over_from_one_that_failed(kept: Idempotency) -> None:
