@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
