@@ -43,6 +43,7 @@ INSERTS: dict[str, Callable[[Table], Any]] = {
     "postgresql": postgresql.insert,
 }
 
+BUSY_S, BUSY_PAUSE_S = 5.0, 0.01  # for a file that others open too
 PRAGMAS = (
     # First, so that the next one waits for whoever else is opening the file.
     "PRAGMA busy_timeout=5000",
@@ -180,7 +181,20 @@ class _TunedConnection(sqlite3.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for pragma in PRAGMAS:
-            self.execute(pragma).close()
+            self._set(pragma)
+
+    def _set(self, pragma: str) -> None:
+        # Of two who make a file's first WAL SQLite refuses one at once, whatever `busy_timeout` is.
+        ends_at = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self.execute(pragma).close()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends_at:
+                    raise
+                time.sleep(BUSY_PAUSE_S)
+            else:
+                return
 
 
 _TUNED: dict[str, object] = {"factory": _TunedConnection}
