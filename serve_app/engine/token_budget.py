@@ -179,8 +179,9 @@ def saturating_tokens(measured: Sequence[Measured]) -> int:
         measured: By their tokens; between two of them the seconds are taken for a line.
     """
     measured = _undisturbed(measured)
-    enough = SATURATED * _plateau(_speeds(measured))
-    index = next(index for index, speed in enumerate(_speeds(measured)) if speed >= enough)
+    speeds = _speeds(measured)
+    enough = SATURATED * _plateau(speeds)
+    index = next(index for index, speed in enumerate(speeds) if speed >= enough)
     if index == 0:
         return measured[0][0]
     (less, less_s), (more, more_s) = measured[index - 1], measured[index]

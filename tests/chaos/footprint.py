@@ -1,6 +1,6 @@
 """What processes hold, and how it grows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -45,3 +45,10 @@ class Footprint:
 def footprints(processes: Iterable[psutil.Process]) -> dict[int, Footprint]:
     """Return what each holds, by its process id."""
     return {each.pid: Footprint.of(each) for each in processes}
+
+
+def growths(
+    before: Mapping[int, Footprint], processes: Iterable[psutil.Process]
+) -> list[Footprint]:
+    """Return by what each has grown since its footprint was taken."""
+    return [Footprint.of(each) / before[each.pid] for each in processes]

@@ -109,6 +109,11 @@ class Report:
         return len(self.fulfilled) / len(self.orders)
 
     @property
+    def answers_per_s(self) -> float:
+        """Good answers per second, from the beginning to the end."""
+        return len(self.fulfilled) / (self.ended_at - self.began_at)
+
+    @property
     def longest_gap_s(self) -> float:
         """The longest time without any good answer, the beginning and the end included."""
         ends = [order.last.ended_at for order in self.fulfilled]

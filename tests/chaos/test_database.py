@@ -1,29 +1,16 @@
 """The history's database stands still: pictures are made, and all of them are paid afterwards."""
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 from tests.chaos.cluster import ChaosCluster
 from tests.chaos.conftest import Note
 from tests.chaos.ledger import check_ledger
 from tests.chaos.load import Load
+from tests.unit.records.databases import locked
 
 BEFORE, DURING, AFTER = 6, 40, 6  # answers
 
 Loads = Callable[..., Load]
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Let nobody write to an SQLite database for the length of the block."""
-    with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            other.execute("ROLLBACK")
 
 
 def test_a_database_that_stands_still_costs_no_request(

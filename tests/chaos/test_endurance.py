@@ -8,7 +8,7 @@ import pytest
 from tests.chaos.cluster import ChaosCluster
 from tests.chaos.conftest import Note
 from tests.chaos.flood import flood
-from tests.chaos.footprint import footprints
+from tests.chaos.footprint import footprints, growths
 from tests.chaos.load import Load
 from tests.chaos.pictures import Pictures
 
@@ -25,16 +25,12 @@ Loads = Callable[..., Load]
 def test_nothing_grows(cluster: ChaosCluster, pictures: Pictures, load: Loads, note: Note) -> None:
     with load() as busy:
         busy.until_answers(40)
-    report = busy.report
-    rate_hz = LOAD * len(report.fulfilled) / (report.ended_at - report.began_at)
+    rate_hz = LOAD * busy.report.answers_per_s
     asyncio.run(flood(cluster.url, pictures, rate_hz, WARM_UP_S))
     processes = {kind: cluster.titled(kind) for kind in KINDS}
     before = {kind: footprints(of_kind) for kind, of_kind in processes.items()}
     seen = asyncio.run(flood(cluster.url, pictures, rate_hz, SOAK_S))
-    grown = {
-        kind: [now / before[kind][pid] for pid, now in footprints(of_kind).items()]
-        for kind, of_kind in processes.items()
-    }
+    grown = {kind: growths(before[kind], of_kind) for kind, of_kind in processes.items()}
     worst = {kind: max(of_kind, key=lambda each: each.most) for kind, of_kind in grown.items()}
     note(
         f"{len(seen.answers)} asked at {rate_hz:.1f}/s, {seen.count(200)} ok, "

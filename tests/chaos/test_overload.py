@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.chaos.cluster import ChaosCluster
 from tests.chaos.conftest import Note
 from tests.chaos.flood import REFUSALS, flood
-from tests.chaos.footprint import footprints
+from tests.chaos.footprint import footprints, growths
 from tests.chaos.load import Load
 from tests.chaos.pictures import Pictures
 
@@ -34,8 +34,7 @@ def test_ten_times_too_many_are_refused_at_once_and_in_order(
 ) -> None:
     with load(num_clients=6) as quiet:
         quiet.until_answers(30)
-    took_s = quiet.report.ended_at - quiet.report.began_at
-    capacity_hz = len(quiet.report.fulfilled) / took_s
+    capacity_hz = quiet.report.answers_per_s
     before = footprints(cluster.replicas("Ingress"))
     began_at = time.monotonic()
     seen = asyncio.run(flood(cluster.url, pictures, OVERLOAD * capacity_hz, FLOOD_S))
@@ -43,15 +42,14 @@ def test_ten_times_too_many_are_refused_at_once_and_in_order(
     with load() as after:
         recovered_s = after.until_everybody_was_answered()
         after.until_answers(6)
-    after_it = footprints(cluster.replicas("Ingress"))
-    grown = {pid: now / before[pid] for pid, now in after_it.items()}
+    grown = growths(before, cluster.replicas("Ingress"))
     note(
         f"capacity {capacity_hz:.1f}/s, {len(seen.answers)} asked, {seen.count(200)} ok "
         f"({goodput_hz:.1f}/s, p99 {seen.took_s(0.99, 200):.1f} s), "
         f"{seen.count(*REFUSALS)} refused (p50 {seen.took_s(0.5, *REFUSALS):.2f} s, "
         f"p99 {seen.took_s(0.99, *REFUSALS):.2f} s, slowest {seen.took_s(1, *REFUSALS):.2f} s), "
         f"faults {seen.faults()}; afterwards p50 {after.report.latency_s(0.5):.2f} s, "
-        f"recovered after {recovered_s:.1f} s, ingresses {[each.line() for each in grown.values()]}"
+        f"recovered after {recovered_s:.1f} s, ingresses {[each.line() for each in grown]}"
     )
     assert seen.faults() == set()
     assert not after.report.failures
@@ -59,4 +57,4 @@ def test_ten_times_too_many_are_refused_at_once_and_in_order(
     assert seen.took_s(0.99, *REFUSALS) <= MAX_REFUSAL_S
     assert seen.took_s(1, *REFUSALS) <= MAX_SLOWEST_REFUSAL_S
     assert recovered_s <= MAX_RECOVERY_S
-    assert all(each.most <= MAX_GROWTH for each in grown.values())
+    assert all(each.most <= MAX_GROWTH for each in grown)

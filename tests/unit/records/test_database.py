@@ -1,7 +1,6 @@
 """A database that answers, one that does not, and what is no database."""
 
 import asyncio
-import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from serve_app.records import database as database_module
 from serve_app.records.database import Database, folder_of, is_outage, open_engine, url_of
 from serve_app.records.tables import api_keys
 from tests.unit.records.conftest import NOW_MS, Outage
-from tests.unit.records.databases import sqlite_config
+from tests.unit.records.databases import locked, sqlite_config
 
 KEY = {
     "id": "kr_aaaaaaaa",
@@ -113,13 +112,10 @@ async def test_a_lock_of_another_process_is_waited_for_and_then_given_up(
 ) -> None:
     monkeypatch.setattr(database_module, "PRAGMAS", ("PRAGMA busy_timeout=200",))
     impatient = Database.open(sqlite_config(file))
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    assert await num_keys(impatient) == 0, "who only reads does not wait"
-    with pytest.raises(OverloadedError):
-        await impatient.change(ALICE)
-    other.execute("ROLLBACK")
-    other.close()
+    with locked(file):
+        assert await num_keys(impatient) == 0, "who only reads does not wait"
+        with pytest.raises(OverloadedError):
+            await impatient.change(ALICE)
     await impatient.close()
 
 

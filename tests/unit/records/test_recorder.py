@@ -1,7 +1,6 @@
 """What happened gets into the history, once, and no request waits for that for long."""
 
 import asyncio
-import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from serve_app.records.recorder import Recorder
 from serve_app.records.rows import Admission, KeptImage, Outcome
 from serve_app.records.tables import images
 from tests.unit.records.conftest import COMPLETED, NOW_MS, Outage, admission
+from tests.unit.records.databases import locked
 
 ACME = HistoryFilter("acme")
 CANCELLED = Outcome("cancelled", duration_ms=7)
@@ -145,12 +145,9 @@ async def test_a_slow_database_is_waited_for_a_moment(
     recorder: Recorder, database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "MAX_WAIT_S", 0.01)
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    await recorder.finish(admission("a"), COMPLETED)
-    assert await statuses(database) == {}
-    other.execute("ROLLBACK")
-    other.close()
+    with locked(file):
+        await recorder.finish(admission("a"), COMPLETED)
+        assert await statuses(database) == {}
     await recorder.close()
     assert await statuses(database) == {"a": "completed"}
 
@@ -159,15 +156,12 @@ async def test_a_database_that_stands_still_is_waited_for_once(
     recorder: Recorder, database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "MAX_WAIT_S", 0.5)
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    started_at = time.perf_counter()
-    for index in range(20):
-        await recorder.finish(admission(f"{index}"), COMPLETED)
-    waited_s = time.perf_counter() - started_at
-    assert recorder.is_failing
-    other.execute("ROLLBACK")
-    other.close()
+    with locked(file):
+        started_at = time.perf_counter()
+        for index in range(20):
+            await recorder.finish(admission(f"{index}"), COMPLETED)
+        waited_s = time.perf_counter() - started_at
+        assert recorder.is_failing
     await recorder.close()
     assert waited_s < 10 * recorder_module.MAX_WAIT_S  # and not twenty times
     assert await statuses(database) == {f"{index}": "completed" for index in range(20)}
