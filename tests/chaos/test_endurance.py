@@ -13,7 +13,7 @@ from tests.chaos.load import Load
 from tests.chaos.pictures import Pictures
 
 LOAD = 0.8  # of what it does when it is never idle
-# A replica's memory grows with its first thousand requests, and then no more.
+# An ingress grows with its first thousand requests, and then hardly more.
 WARM_UP_S, SOAK_S = 240, 300
 MAX_GROWTH = 1.05
 KINDS = ("ServeReplica", "ProxyActor", "ServeController")

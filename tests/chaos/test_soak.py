@@ -18,7 +18,7 @@ SOAK_S = 180
 PAUSE_S = 3
 DEPLOYMENTS = ("Ingress", "TextEncoder", "Denoiser", "Vae", "ImageWriter")
 KINDS = (*DEPLOYMENTS, "Limiter", "proxy", "controller")
-MIN_SUCCESS = 0.999  # of clients that try again once
+MIN_SUCCESS = {0: 0.99, 1: 0.999}  # by how often a client tries again
 
 Loads = Callable[..., Load]
 
@@ -65,9 +65,8 @@ def test_random_kills_cost_next_to_nothing(
     note(f"{report.line()}, success {report.success_ratio:.2%}, killed {dict(killed)}")
     check_ledger(cluster.url, report)
     assert report.num_pages == 0
-    if num_retries:
-        assert report.success_ratio >= MIN_SUCCESS
     for order in report.failed:
         # A client's connection ends with the proxy that it leads to.
         assert order.last.status == 0, order
         assert any(map(order.last.was_in_flight, proxy_kills_at)), order
+    assert report.success_ratio >= MIN_SUCCESS[num_retries]

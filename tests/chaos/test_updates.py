@@ -12,9 +12,7 @@ from tests.chaos.load import Load
 BEFORE, AFTER = 6, 12  # answers
 OLD_PRICE_USD, NEW_PRICE_USD, LIVE_PRICE_USD = 0.025, 0.03, 0.04
 MIN_ANSWERS = 200
-# Times the quiet p99: printed and not judged, for where two cores have ten replicas to start beside
-# the pictures it says more about the cores.
-AIMED_SLOWER = 3
+MAX_SLOWER = 3  # times the quiet p99
 MAX_REPLACED_S = 60.0
 
 NO_CERTIFICATE = "/nowhere/signer.pem"
@@ -36,12 +34,13 @@ def test_an_update_costs_no_request_and_its_progress_shows(
     report = clients.report
     slower = report.latency_s(0.99) / quiet.report.latency_s(0.99)
     note(
-        f"{report.line()}, p99 {slower:.1f} times the quiet one (aim {AIMED_SLOWER}), "
+        f"{report.line()}, p99 {slower:.1f} times the quiet one (aim {MAX_SLOWER}), "
         f"whole {updated_s:.1f} s after the first new answer"
     )
     assert not report.failures
     assert clients.prices_usd() == {OLD_PRICE_USD, NEW_PRICE_USD}
     check_ledger(cluster.url, report)
+    assert slower <= MAX_SLOWER
 
 
 def test_a_user_config_is_applied_and_taken_back_by_replicas_that_go_on(
