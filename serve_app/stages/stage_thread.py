@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from queue import PriorityQueue
@@ -70,14 +71,21 @@ class StageThread:
     ) -> None:
         if not future.set_running_or_notify_cancel():
             return
-        self._began_at = time.monotonic()
         try:
-            result = work(*arguments)
+            with self._watched():
+                result = work(*arguments)
         except BaseException as error:  # noqa: BLE001 - as an executor's own future
             self._trouble.failed(error)
             future.set_exception(too_large(error, self._name) or error)
         else:
             self._trouble.succeeded()
             future.set_result(result)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Over before the call is answered: who hears the answer finds the stage healthy."""
+        self._began_at = time.monotonic()
+        try:
+            yield
         finally:
             self._began_at = None
