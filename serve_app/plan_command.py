@@ -45,7 +45,7 @@ def assumptions(machine: Machine) -> str:
         "Assumed: FLUX.1 in bfloat16, all weights loaded; requests come independently (Poisson),"
         " and who asks again within a minute makes bursts that need some denoisers more;"
         " exact predictions; no failures, no time between stages; the production scheduler,"
-        f" and Serve's choice of the better of two denoisers, up to {MAX_ONGOING} pictures each;"
+        f" and router, up to {MAX_ONGOING} pictures each;"
         f" other stages at most {MOST_BUSY:.0%} busy. A fraction of a GPU is of its time: its"
         " memory must hold the weights too (10 GB of text encoders).\n"
         f"1024x1024 in 28 steps takes {machine.reference_s} s;"

@@ -35,12 +35,15 @@ class Stages:
 
     Attributes:
         is_on_work: Whether replicas follow the work; if not, Ray's default policy decides.
+        is_routed_on_work: Whether pictures go by the work, too; if not, Ray's default router sends
+            them.
         least: Denoisers there must be.
         max_ongoing: Pictures that one may hold.
         shared_gpu: Fraction of a GPU for the other stages.
     """
 
     is_on_work: bool
+    is_routed_on_work: bool
     least: int = 1
     max_ongoing: int = MAX_ONGOING
     shared_gpu: float = STAGES_GPU
@@ -51,7 +54,14 @@ class Stages:
             WorkPolicy(RULES, self.least, MOST) if self.is_on_work else RayDefault(self.least, MOST)
         )
         replicas = Replicas(text_encoder=1, denoiser=self.least, vae=1, image_writer=4)
-        return Cluster(machine, replicas, policy, self.max_ongoing).serve(requests)
+        cluster = Cluster(
+            machine,
+            replicas,
+            policy,
+            self.max_ongoing,
+            is_routed_on_work=self.is_routed_on_work,
+        )
+        return cluster.serve(requests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +82,10 @@ class Monolith:
 # The first two are what all others are compared with.
 SYSTEMS: Mapping[str, System] = {
     "monolith, Ray's default": Monolith(),
-    "stages, Ray's default": Stages(is_on_work=False),
-    "same, 64 pictures each": Stages(is_on_work=False, max_ongoing=64),
-    "stages, on work": Stages(is_on_work=True),
-    "same, down to none": Stages(is_on_work=True, least=0),
-    "same, 2 pictures each": Stages(is_on_work=True, max_ongoing=2),
+    "stages, Ray's default": Stages(is_on_work=False, is_routed_on_work=False),
+    "same, 64 pictures each": Stages(is_on_work=False, is_routed_on_work=False, max_ongoing=64),
+    "stages, scaled on work": Stages(is_on_work=True, is_routed_on_work=False),
+    "stages, routed on work too": Stages(is_on_work=True, is_routed_on_work=True),
+    "same, down to none": Stages(is_on_work=True, is_routed_on_work=True, least=0),
+    "same, 2 pictures each": Stages(is_on_work=True, is_routed_on_work=True, max_ongoing=2),
 }

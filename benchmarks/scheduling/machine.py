@@ -9,7 +9,7 @@ monolith as in ours.
 from functools import cache
 
 from serve_app.messages import Size
-from serve_app.planning.machine import FLUX_1, MACHINES, TEXT_TOKENS
+from serve_app.planning.machine import FLUX_1, MACHINES, PX_PER_TOKEN_SIDE, TEXT_TOKENS
 
 FLOPS_PER_S = 0.626 * 790e12
 OVERHEAD_S = 0.0005
@@ -19,7 +19,6 @@ H100 = MACHINES["h100"]
 ENCODE_S = H100.encode_s
 VAE_S = {side: H100.decoded_s(Size(side, side)) for side in EFFICIENCY_ALONE}
 PNG_S = {side: H100.written_s(Size(side, side)) for side in EFFICIENCY_ALONE}
-PX_PER_TOKEN_SIDE = 16
 
 
 def image_tokens(side_px: int) -> int:

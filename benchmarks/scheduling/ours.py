@@ -20,7 +20,7 @@ from benchmarks.scheduling.machine import (
     mixed_step_s,
     step_flops,
 )
-from benchmarks.scheduling.router import REPORT_PERIOD_S, Router
+from benchmarks.scheduling.router import Router
 from benchmarks.scheduling.workload import Request
 from serve_app.config import ApiConfig, EngineConfig
 from serve_app.engine.cost_model import CostModel
@@ -28,6 +28,7 @@ from serve_app.engine.policies import EarliestDeadline, Fcfs, Policy, Srpt
 from serve_app.engine.scheduler import Ageing, Rules, Scheduler
 from serve_app.engine.work import Work
 from serve_app.planning.machine import TEXT_TOKENS
+from serve_app.planning.router import REPORT_PERIOD_S
 from serve_app.planning.station import Station
 
 DEFAULTS = EngineConfig()

@@ -4,15 +4,10 @@ import random
 from collections.abc import Sequence
 from itertools import count
 
-from benchmarks.scheduling.machine import PX_PER_TOKEN_SIDE
 from serve_app.engine.outlook import Outlook
-from serve_app.planning.machine import FLUX_1, TEXT_TOKENS
+from serve_app.planning.router import FLOPS_PER_PIXEL, STALE_AFTER_S
 from serve_app.routing.report import Report
 from serve_app.routing.standings import Asked, Standings
-
-REPORT_PERIOD_S = 0.5  # of the shipped configs
-STALE_AFTER_S = 5.0  # of `serve_router.py`
-FLOPS_PER_PIXEL = FLUX_1.flops_per_pixel(PX_PER_TOKEN_SIDE, TEXT_TOKENS)
 
 
 class Router:
@@ -21,10 +16,9 @@ class Router:
     def __init__(self, num_denoisers: int, slo_factor: float) -> None:
         self._names: Sequence[str] = [str(number) for number in range(num_denoisers)]
         self._slo_factor = slo_factor
-        self._standings = Standings(STALE_AFTER_S)
+        # Each run shall be the same again.
+        self._standings = Standings(STALE_AFTER_S, random.Random(0))  # noqa: S311 - no secret
         self._numbers = count()
-        # Standings breaks ties by the module's own generator: each run shall be the same again.
-        random.seed(0)
 
     def hear(self, outlooks: Sequence[Outlook], s_per_flop: float, now: float) -> None:
         """Take in what the denoisers report, in their order."""

@@ -9,17 +9,16 @@ from functools import partial
 from itertools import count
 from typing import Protocol
 
-from serve_app.planning.denoiser import Denoiser, Picture, Run
+from serve_app.planning.denoiser import SLO_FACTOR, Denoiser, Picture, Run
 from serve_app.planning.machine import (
     TEXT_TOKENS,
     Machine,
     image_tokens,
     step_flops,
 )
+from serve_app.planning.router import LeastWork, TwoChoices
 from serve_app.planning.station import Station
 from serve_app.planning.traffic import Request
-
-SLO_FACTOR = 3.0  # of EngineConfig: what the denoisers' own deadlines are a multiple of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,7 @@ class Outcome:
 class Cluster:
     """An application; each instance runs once.
 
-    Pictures go to the less loaded of two denoisers drawn at random, as Serve's router sends them;
-    while every denoiser has `max_ongoing` of them they wait in the order of their arrival.
+    While every denoiser has `max_ongoing` pictures, others wait in the order of their arrival.
     """
 
     def __init__(
@@ -98,16 +96,30 @@ class Cluster:
         autoscaler: Autoscaler | None = None,
         max_ongoing: int = 64,
         seed: int = 0,
+        is_routed_on_work: bool = True,
     ) -> None:
+        """Start with some replicas.
+
+        Args:
+            machine: What each denoiser runs on.
+            replicas: Of each stage.
+            autoscaler: Changes the number of denoisers; None: it stays.
+            max_ongoing: Pictures that a denoiser may hold.
+            seed: Of the router's draws.
+            is_routed_on_work: Whether pictures go where production sends them, by the work that is
+                reported; if not, to the less busy of two, as Serve sends them by itself.
+        """
         self._machine = machine
         self._cost_model = machine.cost_model()
         self._autoscaler = autoscaler
         self._max_ongoing = max_ongoing
-        self._rng = random.Random(seed)  # noqa: S311 - no secret
+        rng = random.Random(seed)  # noqa: S311 - no secret
+        self._router = LeastWork(self._cost_model, rng) if is_routed_on_work else TwoChoices(rng)
+        self._names = map(str, count())
         self._text_encoder = Station(replicas.text_encoder)
         self._vae = Station(replicas.vae)
         self._image_writer = Station(replicas.image_writer)
-        self._running = [Denoiser(self._cost_model, 0.0) for _ in range(replicas.denoiser)]
+        self._running = [self._denoiser(0.0) for _ in range(replicas.denoiser)]
         self._starting: list[Denoiser] = []
         self._waiting: deque[Picture] = deque()
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
@@ -156,6 +168,9 @@ class Cluster:
             self._accepted_s += self._cost_model.solo_s(picture)
             self._send(picture, now)
 
+    def _denoiser(self, asked_at: float) -> Denoiser:
+        return Denoiser(next(self._names), self._cost_model, asked_at)
+
     def _picture(self, number: int, request: Request, now: float) -> Picture:
         kind = request.kind
         picture = Picture(
@@ -171,7 +186,7 @@ class Cluster:
         return picture
 
     def _send(self, picture: Picture, now: float) -> None:
-        denoiser = self._chosen()
+        denoiser = self._router.choose(picture, self._running, self._max_ongoing, now)
         if denoiser is None:
             self._waiting.append(picture)
             return
@@ -182,16 +197,6 @@ class Cluster:
             self._start_run(denoiser, now)
         elif run.num_steps != steps_before:
             self._at(run.ends_at, partial(self._end_run, denoiser, run))
-
-    def _chosen(self) -> Denoiser | None:
-        """Return the less loaded of two; None while they have all they may have."""
-        if not self._running:
-            return None
-        pair = [self._rng.choice(self._running), self._rng.choice(self._running)]
-        best = min(pair, key=lambda one: one.num_jobs)
-        if best.num_jobs >= self._max_ongoing:
-            best = min(self._running, key=lambda one: one.num_jobs)
-        return best if best.num_jobs < self._max_ongoing else None
 
     def _start_run(self, denoiser: Denoiser, now: float) -> None:
         denoiser.start_run(now)
@@ -227,7 +232,7 @@ class Cluster:
         target = self._autoscaler.target(self._view(now))
         self._num_decisions += target != before
         for _ in range(target - before):
-            denoiser = Denoiser(self._cost_model, now)
+            denoiser = self._denoiser(now)
             self._starting.append(denoiser)
             self._at(now + self._machine.start_s, partial(self._ready, denoiser))
         if target < before:

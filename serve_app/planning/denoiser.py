@@ -1,10 +1,13 @@
 """One denoiser on a virtual clock: the production scheduler picks, the cost model says how long."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, inf
 
 from serve_app.config import EngineConfig
 from serve_app.engine.cost_model import CostModel
+from serve_app.engine.outlook import Outlook
 from serve_app.engine.policies import EarliestDeadline
 from serve_app.engine.scheduler import Ageing, Rules, Scheduler
 from serve_app.engine.work import Work
@@ -14,6 +17,7 @@ from serve_app.planning.machine import TEXT_TOKENS, image_tokens
 # Of one picture of 1024x1024: more in a step would make none of them come sooner.
 TOKEN_BUDGET = image_tokens(Size(1024, 1024)) + TEXT_TOKENS
 DEFAULTS = EngineConfig()
+SLO_FACTOR = DEFAULTS.slo_factor
 AGEING = Ageing(DEFAULTS.starved_after_s, DEFAULTS.starved_share)
 
 
@@ -51,11 +55,22 @@ class Run:
         """When its last step is over."""
         return self.began_at + self.num_steps * self.step_s
 
+    @contextmanager
+    def counted(self, now: float) -> Iterator[None]:
+        """Let the pictures have the steps that are over by now, for as long as this is open."""
+        num_over = min(int((now - self.began_at) / self.step_s), self.num_steps)
+        for picture in self.batch:
+            picture.num_steps_done += num_over
+        yield
+        for picture in self.batch:
+            picture.num_steps_done -= num_over
+
 
 class Denoiser:
     """An engine without its model.
 
     Attributes:
+        name: No other has it.
         asked_at: Since when it is paid for.
         ended_at: Until when; inf while it runs.
         num_jobs: Unfinished pictures.
@@ -63,7 +78,8 @@ class Denoiser:
         run: The steps it is in; None while it has nothing to do.
     """
 
-    def __init__(self, cost_model: CostModel, asked_at: float) -> None:
+    def __init__(self, name: str, cost_model: CostModel, asked_at: float) -> None:
+        self.name = name
         self.asked_at = asked_at
         self.ended_at = inf
         self.num_jobs = 0
@@ -80,6 +96,14 @@ class Denoiser:
         if self.run is None:
             return remaining_s
         return remaining_s - len(self.run.batch) * (now - self.run.began_at)
+
+    def outlook(self, now: float) -> Outlook:
+        """Return what it would report."""
+        if self.run is None:
+            return self._scheduler.outlook(now)
+        # Its steps are counted when the run is over.
+        with self.run.counted(now):
+            return self._scheduler.outlook(now)
 
     def add(self, picture: Picture, now: float) -> None:
         """Take a picture; one that runs steps looks up after the step it is in."""

@@ -19,7 +19,7 @@ FLUX_1 = FluxGeometry(
     guidance_embeds=True,
 )
 TEXT_TOKENS = 512
-PX_PER_TOKEN = 16**2
+PX_PER_TOKEN_SIDE = 16
 REFERENCE_PX = 1024 * 1024
 REFERENCE_STEPS = 28
 STEP_OVERHEAD_S = 0.0005
@@ -27,7 +27,7 @@ STEP_OVERHEAD_S = 0.0005
 
 def image_tokens(canvas: Size) -> int:
     """Return the packed latents of a picture."""
-    return canvas.width * canvas.height // PX_PER_TOKEN
+    return canvas.width * canvas.height // PX_PER_TOKEN_SIDE**2
 
 
 def step_flops(canvas: Size) -> float:

@@ -44,6 +44,7 @@ class WorkRouter(PowerOfTwoChoicesRequestRouter):  # type: ignore[misc]  # Ray's
         """Return the replicas, each a rank of its own, or Serve's own choice."""
         by_name = {replica.replica_id.unique_id: replica for replica in candidate_replicas}
         now = time.monotonic()
+        self._standings.keep(by_name)
         for name, replica in by_name.items():
             self._standings.note(name, Report.read(replica.routing_stats), now)
         order = self._standings.order(list(by_name), asked_of(pending_request), now)

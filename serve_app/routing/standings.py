@@ -7,7 +7,7 @@ Pure Python: no Ray, no clock.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -107,13 +107,15 @@ class _Standing:
 class Standings:
     """What one router knows of all replicas."""
 
-    def __init__(self, stale_after_s: float) -> None:
+    def __init__(self, stale_after_s: float, rng: random.Random | None = None) -> None:
         """Know nothing.
 
         Args:
             stale_after_s: Seconds after which a report says nothing any more.
+            rng: Draws the order of equals; None: one of its own.
         """
         self._stale_after_s = stale_after_s
+        self._rng = rng or random.Random()  # noqa: S311 - no secret
         self._of: dict[str, _Standing] = {}
 
     def note(self, replica: str, report: Report | None, now: float) -> None:
@@ -125,6 +127,10 @@ class Standings:
             self._of[replica] = _Standing(report, now, (), [])
         elif before.report.number != report.number:
             self._of[replica] = before.followed_by(report, now)
+
+    def keep(self, replicas: Collection[str]) -> None:
+        """Forget all others."""
+        self._of = {name: standing for name, standing in self._of.items() if name in replicas}
 
     def sent(self, replica: str, asked: Asked, now: float) -> None:
         """Count what was sent to a replica."""
@@ -139,12 +145,11 @@ class Standings:
         go by something else.
         """
         standings = {replica: self._of.get(replica) for replica in replicas}
-        self._of = {replica: self._of[replica] for replica in replicas if replica in self._of}
         waits_s: dict[str, tuple[float, float]] = {}
         for replica, standing in standings.items():
             if standing is None or now - standing.since > self._stale_after_s:
                 return None
             waits_s[replica] = standing.wait_s(asked, now)
         # Shuffled, for `sorted` keeps the order of equals: not all routers shall take the same.
-        shuffled = random.sample(list(waits_s), len(waits_s))
+        shuffled = self._rng.sample(list(waits_s), len(waits_s))
         return sorted(shuffled, key=waits_s.__getitem__)

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from statistics import fmean
 
 import pytest
 
@@ -84,9 +85,22 @@ def test_a_denoiser_that_is_taken_away_ends_what_it_has() -> None:
 def test_the_same_seed_is_the_same_run() -> None:
     requests = poisson({USUAL: 1.0}, 0.5, 100, seed=3)
     four = Replicas(text_encoder=1, denoiser=4, vae=1, image_writer=1)
-    first, again, other = (Cluster(H200, four, seed=seed).serve(requests) for seed in (1, 1, 2))
+    first, again, other = (
+        Cluster(H200, four, seed=seed, is_routed_on_work=False).serve(requests)
+        for seed in (1, 1, 2)
+    )
     assert first == again
     assert first != other
+
+
+def test_who_routes_on_work_answers_sooner() -> None:
+    requests = poisson({USUAL: 1.0}, 0.8, 600, seed=3)
+    four = Replicas(text_encoder=1, denoiser=4, vae=1, image_writer=1)
+    on_work, by_number = (
+        fmean(Cluster(H200, four, is_routed_on_work=on_work).serve(requests).latencies_s)
+        for on_work in (True, False)
+    )
+    assert on_work < 0.9 * by_number
 
 
 def test_ten_thousand_denoisers_are_simulated() -> None:
