@@ -10,8 +10,9 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
@@ -25,7 +26,7 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from serve_app.config import RecordsConfig, database_url
 from serve_app.errors import ConfigError, OverloadedError
@@ -60,6 +61,19 @@ MAX_TRIES = 3
 NUM_POOLED = 5  # connections that are kept; up to ten more come and go
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows for an INSERT that is built once: to build it takes longer than SQLite takes to do it.
+
+    Attributes:
+        insert: Without values.
+        values: Of each row, by column; all of the same columns.
+    """
+
+    insert: sqlite.Insert
+    values: Sequence[Mapping[str, object]]
 
 
 class Database:
@@ -98,8 +112,10 @@ class Database:
         """
         return await self._do(lambda: self._rows(query), timeout_s or self._timeout_s)
 
-    async def change(self, *statements: UpdateBase) -> int:
+    async def change(self, *statements: UpdateBase | Rows) -> int:
         """Carry out all of some statements or none, and return how many rows they changed.
+
+        The number says nothing where some of them are `Rows`.
 
         Raises:
             OverloadedError: The database did not take them.
@@ -126,7 +142,7 @@ class Database:
             found: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
             return found
 
-    async def _change(self, statements: Sequence[UpdateBase]) -> int:
+    async def _change(self, statements: Sequence[UpdateBase | Rows]) -> int:
         for _ in range(MAX_TRIES - 1):
             try:
                 return await self._change_once(statements)
@@ -135,9 +151,9 @@ class Database:
                     raise
         return await self._change_once(statements)
 
-    async def _change_once(self, statements: Sequence[UpdateBase]) -> int:
+    async def _change_once(self, statements: Sequence[UpdateBase | Rows]) -> int:
         async with self._engine.begin() as connection:
-            return sum([(await connection.execute(each)).rowcount for each in statements])
+            return sum([await _num_changed(connection, each) for each in statements])
 
     async def _do(self, work: Callable[[], Coroutine[Any, Any, T]], timeout_s: float) -> T:
         """Return what some work results in, unless the database has just failed."""
@@ -173,6 +189,12 @@ class Database:
         if not task.cancelled():
             # Nobody else may look at it any more, which asyncio would report.
             task.exception()
+
+
+async def _num_changed(connection: AsyncConnection, change: UpdateBase | Rows) -> int:
+    if isinstance(change, Rows):
+        return (await connection.execute(change.insert, change.values)).rowcount
+    return (await connection.execute(change)).rowcount
 
 
 class _TunedConnection(sqlite3.Connection):

@@ -10,11 +10,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import itemgetter
 
-from sqlalchemy import UpdateBase
+from sqlalchemy.dialects import sqlite
 
 from serve_app.errors import OverloadedError
-from serve_app.records.database import Database
+from serve_app.records.database import Database, Rows
 from serve_app.records.rows import Admission, KeptImage, Outcome
 from serve_app.records.tables import images, requests
 
@@ -62,6 +64,7 @@ class Recorder:
     def __init__(self, database: Database) -> None:
         self.num_lost = 0
         self._database = database
+        self._begin, self._end, self._keep = _inserts(database)
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
         self._writer: asyncio.Task[None] | None = None
         self._is_failing = False
@@ -130,9 +133,8 @@ class Recorder:
 
     async def _write(self, batch: list[Event]) -> bool:
         """Write some events and return whether they need not be tried again."""
-        statements = [statement for event in batch for statement in self._statements(event)]
         try:
-            await self._database.change(*statements)
+            await self._database.change(*self._rows(batch))
         except OverloadedError:
             self._is_failing = True
             return False
@@ -151,26 +153,38 @@ class Recorder:
             return True
         return all([await self._write([event]) for event in batch if not event.written.done()])
 
-    def _statements(self, event: Event) -> Iterator[UpdateBase]:
-        """Yield what writes an event; done twice it changes no more."""
-        insert = self._database.insert(requests).values(_row(event.admission, event.outcome))
+    def _rows(self, batch: list[Event]) -> Iterator[Rows]:
+        """Yield what writes some events, in their order; done twice it changes no more."""
+        written = (written for event in batch for written in self._written(event))
+        for insert, rows in groupby(written, key=itemgetter(0)):
+            yield Rows(insert, [row for _, row in rows])
+
+    def _written(self, event: Event) -> Iterator[tuple[sqlite.Insert, dict[str, object]]]:
+        row = _row(event.admission, event.outcome)
         if event.outcome is None:
-            yield insert.on_conflict_do_nothing()
+            yield self._begin, row
             return
-        yield insert.on_conflict_do_update(
-            index_elements=[requests.c.id],
-            set_={name: insert.excluded[name] for name in OUTCOME_COLUMNS},
-            where=requests.c.duration_ms.is_(None),
-        )
-        if event.outcome.images:
-            rows = [_image_row(event.admission, image) for image in event.outcome.images]
-            yield self._database.insert(images).values(rows).on_conflict_do_nothing()
+        yield self._end, row
+        for image in event.outcome.images:
+            yield self._keep, _image_row(event.admission, image)
 
     def _lose(self, event: Event) -> None:
         self.num_lost += 1
         request_id, usage_event_id = event.admission.request_id, event.admission.usage_event_id
         logger.error("the history lost request %s (%s)", request_id, usage_event_id)
         _mark_done(event)
+
+
+def _inserts(database: Database) -> tuple[sqlite.Insert, sqlite.Insert, sqlite.Insert]:
+    """Return what begins a request, what ends one, and what keeps a picture."""
+    begin, keep = (database.insert(table).on_conflict_do_nothing() for table in (requests, images))
+    end = database.insert(requests)
+    end = end.on_conflict_do_update(
+        index_elements=[requests.c.id],
+        set_={name: end.excluded[name] for name in OUTCOME_COLUMNS},
+        where=requests.c.duration_ms.is_(None),
+    )
+    return begin, end, keep
 
 
 def _mark_done(event: Event) -> None:
