@@ -6,30 +6,42 @@ Whatever Hugging Face, safetensors or the file system raise becomes a `WeightsEr
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from diffusers.models.modeling_utils import ModelMixin
-from transformers import PreTrainedTokenizerBase
 
 from serve_app.errors import WeightsError
 from serve_app.model_facts import read_json
 
+# A stage imports the library of its own models; either takes a core seconds.
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 ModelT = TypeVar("ModelT", bound=torch.nn.Module)
-TokenizerT = TypeVar("TokenizerT", bound=PreTrainedTokenizerBase)
+TokenizerT = TypeVar("TokenizerT", bound="PreTrainedTokenizerBase")
 
 # Any one of these sets is a vocabulary. Asked of the directory because transformers makes an
 # empty tokenizer, without a word, out of a directory that has none.
 VOCABULARIES = ({"tokenizer.json"}, {"vocab.json", "merges.txt"}, {"spiece.model"})
 
-# A wrong shape then stands in the report; transformers' own error names no weight.
-TRANSFORMERS_OPTIONS = {"ignore_mismatched_sizes": True}
-
 
 def load_model(
-    cls: type[ModelT], directory: Path, subfolder: str, dtype: torch.dtype, device: torch.device
+    cls: type[ModelT],
+    directory: Path,
+    subfolder: str,
+    dtype: torch.dtype,
+    device: torch.device,
+    **options: object,
 ) -> ModelT:
     """Return a model of diffusers or transformers, for inference.
+
+    Args:
+        cls: Of the model.
+        directory: Of the whole pipeline.
+        subfolder: Of the model.
+        dtype: Of its weights.
+        device: Where they shall be.
+        options: More of what the class's `from_pretrained` takes.
 
     Raises:
         WeightsError: It is missing, broken or of another class; the message is one line.
@@ -45,7 +57,7 @@ def load_model(
             use_safetensors=True,
             output_loading_info=True,
             dtype=dtype,
-            **({} if issubclass(cls, ModelMixin) else TRANSFORMERS_OPTIONS),
+            **options,
         )
         _check_report(report)
         loaded: ModelT = model.to(device).eval().requires_grad_(False)
