@@ -3,10 +3,14 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from serve_app.config import ModelConfig
+
+if TYPE_CHECKING:
+    from tests.unit.records.postgresql_server import PostgresqlServer
 
 TESTS = Path(__file__).parent
 FOLDERS = ("unit", "integration", "e2e", "chaos")
@@ -67,3 +71,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("what the faults cost")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator["PostgresqlServer"]:
+    """A server of PostgreSQL, with nothing in it but its template."""
+    from tests.unit.records.postgresql_server import programs, running_server
+
+    folder = programs()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed: `apt-get install postgresql`")
+    with running_server(folder) as server:
+        yield server

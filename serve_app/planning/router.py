@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from itertools import count
 from typing import Protocol
 
 from serve_app.engine.cost_model import CostModel
@@ -56,7 +55,6 @@ class LeastWork:
         self._s_per_pixel_step = cost_model.s_per_flop * FLOPS_PER_PIXEL
         self._rng = rng
         self._standings = Standings(STALE_AFTER_S, rng)
-        self._numbers = count()
         self._reported_in: dict[str, int] = {}
 
     def choose(

@@ -65,9 +65,7 @@ def test_a_node_joins_with_the_traffic_and_leaves_with_it(
         denoisers: dict[str, int] = cluster.status()["deployments"]["Denoiser"]["replicas"]
         return denoisers.get("RUNNING", 0)
 
-    # All proxies share one port here, and no load balancer takes the leaving node's out: what that
-    # one has in flight at its end is asked for again.
-    with load(num_clients=1, num_retries=1) as few:
+    with load(num_clients=1) as few:
         few.until_answers(BEFORE)
         assert (num_nodes(), running()) == (1, 1)
         with load(num_clients=10) as many:

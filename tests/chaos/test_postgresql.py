@@ -14,7 +14,7 @@ from tests.chaos.conftest import Note
 from tests.chaos.ledger import check_ledger, entries_by_order
 from tests.chaos.load import Load
 from tests.chaos.pictures import PATH, SEEDS, Pictures
-from tests.unit.records.postgresql_server import PostgresqlServer, programs, running_server
+from tests.unit.records.postgresql_server import PostgresqlServer
 
 BEFORE, DURING, AFTER = 6, 12, 6  # answers
 DOWN_S = 60
@@ -24,41 +24,32 @@ Loads = Callable[..., Load]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgresqlServer]:
-    folder = programs()
-    if folder is None:
-        pytest.skip("PostgreSQL is not installed: `apt-get install postgresql`")
-    with running_server(folder) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def started(
-    server: PostgresqlServer, tmp_path_factory: pytest.TempPathFactory
+    postgresql: PostgresqlServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ChaosCluster]:
     """Return a cluster whose application has a database of its own on the server."""
-    folder, name = tmp_path_factory.mktemp("chaos"), server.make_database()
+    folder, name = tmp_path_factory.mktemp("chaos"), postgresql.make_database()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("KREA_SERVE_KEY_PEPPER", secrets.token_hex(32))
-        upgrade(server.config(name))
+        upgrade(postgresql.config(name))
         # Not as patient as for the unit tests: this is what a request would wait for.
-        records = {"url": server.url(name)}
+        records = {"url": postgresql.url(name)}
         with chaos_cluster(folder, changed(application(folder), records=records)) as running:
             yield running
 
 
 def test_a_database_server_that_crashes_costs_no_request(
-    cluster: ChaosCluster, load: Loads, server: PostgresqlServer, note: Note
+    cluster: ChaosCluster, load: Loads, postgresql: PostgresqlServer, note: Note
 ) -> None:
     with load() as clients:
         clients.until_answers(BEFORE)
-        server.stop(is_crash=True)
+        postgresql.stop(is_crash=True)
         answered = clients.num_fulfilled()
         try:
             time.sleep(DOWN_S)
             num_during = clients.num_fulfilled() - answered
         finally:
-            server.start()
+            postgresql.start()
         clients.until_answers(AFTER)
     report = clients.report
     note(f"{report.line()}, {num_during} of them in {DOWN_S} s without a database")
@@ -69,11 +60,11 @@ def test_a_database_server_that_crashes_costs_no_request(
 
 
 def test_a_database_server_that_stands_still_costs_no_request(
-    cluster: ChaosCluster, load: Loads, server: PostgresqlServer, note: Note
+    cluster: ChaosCluster, load: Loads, postgresql: PostgresqlServer, note: Note
 ) -> None:
     with load() as clients:
         clients.until_answers(BEFORE)
-        with server.frozen():
+        with postgresql.frozen():
             frozen_s = clients.until_answers(DURING)
         clients.until_answers(AFTER)
     report = clients.report

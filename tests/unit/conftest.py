@@ -39,18 +39,6 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator["PostgresqlServer"]:
-    """A server of PostgreSQL, with nothing in it but its template."""
-    from tests.unit.records.postgresql_server import programs, running_server
-
-    folder = programs()
-    if folder is None:
-        pytest.skip("PostgreSQL is not installed: `apt-get install postgresql`")
-    with running_server(folder) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def migrated_database(postgresql: "PostgresqlServer") -> str:
     """The name of a database of PostgreSQL with all tables and nothing in them, to be copied."""
     from serve_app.records.schema import upgrade
