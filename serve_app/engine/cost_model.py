@@ -78,7 +78,8 @@ MIN_SPREAD = 0.05
 # Of the seconds of the mean step, for its operations: an operation is never free, even where the
 # steps that were measured took equally long, or, by noise, less the larger they were.
 MIN_SLOPE = 0.05
-FORGETTING = 0.98  # of what was learned, with every step: some fifty steps count
+FORGETTING = 0.998  # of what was learned of the line, with every step: some 500 steps count
+PACE_FORGETTING = 0.98  # of how fast steps were: some fifty count
 MAX_SURPRISE = 3.0  # a step that took longer counts as if it had taken this many times as long
 NUM_TRUSTED = 10  # measured steps after which surprises are cut
 ERROR_SMOOTHING = 0.05
@@ -107,6 +108,10 @@ class Recent:
 class StepLine:
     """Seconds of one transformer's steps, as a line over their operations.
 
+    How much of a step is overhead is the model's and the device's, and does not change; how fast
+    the device is changes all the time where it is shared. So the one is learned from many steps,
+    and the other, which is the pace, from the latest.
+
     Attributes:
         overhead_s: Of a step, whatever is in it.
         s_per_flop: Of each operation, over 0.
@@ -114,11 +119,13 @@ class StepLine:
 
     def __init__(self, s_per_flop: float, overhead_s: float) -> None:
         """Start from a guess, which the first measured step replaces."""
-        self.s_per_flop = s_per_flop
-        self.overhead_s = overhead_s
+        self.s_per_flop = self._slope = s_per_flop
+        self.overhead_s = self._start = overhead_s
         self._num_observed = 0
         # Decayed sums of the weighted fit: 1, x, y, xx, xy with x = flops, y = seconds.
         self._sums = [0.0] * 5
+        # And of the latest steps: their seconds, of those that are usual, and their number.
+        self._latest_s = self._num_latest = 0.0
 
     def step_s(self, flops: float) -> float:
         """Return the seconds of a step of so many operations."""
@@ -129,25 +136,38 @@ class StepLine:
         if self._num_observed >= NUM_TRUSTED:
             seconds = min(seconds, MAX_SURPRISE * self.step_s(flops))
         self._num_observed += 1
-        # Relative errors count, so that small steps are predicted as well as large ones.
+        # Relative errors count, so that small steps are predicted as well as large ones. As they
+        # are in relation to what was measured, slow steps count for less than quick ones: that
+        # makes the line too low, but is made good by the pace, and disturbs its slope the least.
         weight = 1 / seconds**2
         terms = (1.0, flops, seconds, flops**2, flops * seconds)
         self._sums = [
             FORGETTING * old + weight * term for old, term in zip(self._sums, terms, strict=True)
         ]
         self._fit()
+        self._follow(flops, seconds)
+
+    def _follow(self, flops: float, seconds: float) -> None:
+        """Learn how fast steps are now; all of the latest together take what is foreseen."""
+        self._latest_s = PACE_FORGETTING * self._latest_s + seconds / self._usual_step_s(flops)
+        self._num_latest = PACE_FORGETTING * self._num_latest + 1.0
+        pace = self._latest_s / self._num_latest
+        self.overhead_s, self.s_per_flop = pace * self._start, pace * self._slope
+
+    def _usual_step_s(self, flops: float) -> float:
+        return self._start + self._slope * flops
 
     def _fit(self) -> None:
         count, x, y, xx, xy = self._sums
         spread = xx * count / x**2 - 1
         if spread < MIN_SPREAD**2:
             # One size only: what is known of the overhead stays, the rest is the operations'.
-            self.overhead_s = min(self.overhead_s, 0.5 * y / count)
-            self.s_per_flop = (y - self.overhead_s * count) / x
+            self._start = min(self._start, 0.5 * y / count)
+            self._slope = (y - self._start * count) / x
             return
         slope = (count * xy - x * y) / (count * xx - x**2)
-        self.s_per_flop = min(max(slope, MIN_SLOPE * y / x), y / x)
-        self.overhead_s = max(0.0, (y - self.s_per_flop * x) / count)
+        self._slope = min(max(slope, MIN_SLOPE * y / x), y / x)
+        self._start = max(0.0, (y - self._slope * x) / count)
 
 
 class CostModel:

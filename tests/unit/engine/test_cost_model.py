@@ -82,9 +82,29 @@ def test_it_follows_a_machine_that_becomes_slower() -> None:
     assert model.batch_s([work("a", seconds=4.0)]) == pytest.approx(2.0, rel=0.05)
 
 
+def test_it_follows_that_at_once_and_keeps_what_it_knows_of_other_sizes() -> None:
+    """Where the machine is shared, all steps of a while may be slow, and of one size."""
+    model = taught(*[(4.0, 2.4), (8.0, 2.8), (40.0, 6.0)] * 200, *[(4.0, 4.8)] * 50)
+    assert model.batch_s([work("a", seconds=4.0)]) == pytest.approx(4.2, rel=0.1)
+    assert model.batch_s([work("a", seconds=40.0)]) == pytest.approx(10.5, rel=0.15)
+
+
 def test_one_slow_step_changes_little() -> None:
     model = taught(*[(4.0, 1.0), (8.0, 2.0)] * 20, (4.0, 1000.0))
     assert model.batch_s([work("a", seconds=4.0)]) == pytest.approx(1.0, rel=0.15)
+
+
+def test_many_steps_together_are_predicted_however_unequal_they_are() -> None:
+    rng = random.Random(0)
+    model, predicted_s, measured_s = taught((4.0, 1.0), (8.0, 2.0)), 0.0, 0.0
+    for _ in range(3000):
+        flops = rng.choice([4.0, 8.0, 12.0])
+        # Three times as long where the machine had something else to do, as every third time.
+        seconds = 0.25 * flops * rng.choice([1.0, 1.0, 3.0])
+        predicted_s += model.batch_s([work("a", seconds=flops)])
+        measured_s += seconds
+        model.observe(flops, seconds)
+    assert predicted_s == pytest.approx(measured_s, rel=0.05)
 
 
 def test_its_error_is_what_it_was_wrong_by() -> None:
