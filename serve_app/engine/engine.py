@@ -103,7 +103,7 @@ class Engine:
 
         Raises:
             StageFailedError: The engine does not run any more.
-            OverloadedError: The job cannot end in time behind those that are here.
+            OverloadedError: The job cannot end in time behind those that are here, or they with it.
             DeadlineExceededError: It cannot end in time at all.
         """
         job.on_step = on_step
@@ -199,7 +199,8 @@ class Engine:
             job.must_end_at = now + left_s
             job.deadline_at = min(job.deadline_at, job.must_end_at)
             if self.cost_model.is_taught:
-                check_in_time(solo_s, self._scheduler.ahead_s(job, now), left_s)
+                ahead_s = self._scheduler.ahead_s(job, now)
+                check_in_time(solo_s, ahead_s, left_s, self._scheduler.must_wait_s(job, now))
         self._scheduler.add(job)
 
     def _step_cache(self, job: Job) -> StepCache | None:

@@ -15,9 +15,11 @@ class Policy(Protocol):
     Attributes:
         lets_overtake: Whether one may start while another waits that came before it. If not, none
             waits for ever.
+        keeps_deadlines: Whether it goes by deadlines.
     """
 
     lets_overtake: bool
+    keeps_deadlines: bool
 
     def rank(self, work: Work, now: float) -> tuple[float, float]:
         """Return what waiting jobs are sorted by, the first to start lowest."""
@@ -48,6 +50,7 @@ class Fcfs:
     """First come, first served; what runs runs to its end, but for a higher class."""
 
     lets_overtake = False
+    keeps_deadlines = False
 
     def rank(self, work: Work, now: float) -> tuple[float, float]:
         """Return when it came."""
@@ -74,6 +77,7 @@ class Srpt:
     """Shortest remaining processing time first: the least mean latency, no regard for deadlines."""
 
     lets_overtake = True
+    keeps_deadlines = False
 
     def __init__(self, cost_model: CostModel) -> None:
         self._remaining_s = cost_model.remaining_s
@@ -108,6 +112,7 @@ class EarliestDeadline:
     """
 
     lets_overtake = True
+    keeps_deadlines = True
 
     def __init__(self, cost_model: CostModel) -> None:
         self._remaining_s = cost_model.remaining_s

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import fsum, inf
 from typing import Generic
 
+from serve_app.engine.commitments import Commitment, must_wait_s
 from serve_app.engine.cost_model import CostModel
 from serve_app.engine.fairness import ROUND_S, Turns
 from serve_app.engine.outlook import Load, Outlook
@@ -148,12 +149,24 @@ class Scheduler(Generic[WorkT]):
             for tenant, load_s in catching_up_s.items()
         )
 
+    def must_wait_s(self, job: Work, now: float) -> float:
+        """Return how long a job has to stay out for those that are here; 0: it need not."""
+        if not self._rules.policy.keeps_deadlines:
+            return 0.0
+        accepted = [self._commitment(other, now) for other in self.jobs]
+        error = self._cost_model.picture_error
+        return must_wait_s(self._commitment(job, now), accepted, now, error)
+
     def outlook(self, now: float) -> Outlook:
         """Return how much would go before jobs that come, but for the tenants' turns."""
         due_at = self._rules.policy.due_at
         return Outlook.of(
             Load(job.priority, due_at(job, now) - now, self._load_s(job)) for job in self.jobs
         )
+
+    def _commitment(self, job: Work, now: float) -> Commitment:
+        due_at, left_s = self._rules.policy.due_at(job, now), self._cost_model.remaining_s(job)
+        return Commitment(job.priority, due_at, job.must_end_at, self._load_s(job), left_s)
 
     def _load_s(self, job: Work) -> float:
         """Return the seconds that a job's steps add, with its part of what each step costs."""

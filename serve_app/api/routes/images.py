@@ -35,7 +35,7 @@ from serve_app.api.request.images_request import (
     checked_fields,
     images_request,
 )
-from serve_app.api.request.rules import check_policy
+from serve_app.api.request.rules import check_policy, priority_of
 from serve_app.api.services import Services, services_of
 from serve_app.deadline import Deadline
 from serve_app.errors import NotFoundError
@@ -82,7 +82,7 @@ async def _answer(request: Request, body: dict[str, Any], operation: Operation) 
     if fields.values["image"] is not None:
         check_scope(request, Scope.EDIT)
     check_key(request)
-    take_place(request, fields.values["n"])
+    take_place(request, fields.values["n"], priority_of(fields, caller_of(request)))
     recording_of(request).user = fields.values["safety_identifier"] or fields.values["user"]
     if is_dry_run(request):
         asked = await _read(request, fields, operation)

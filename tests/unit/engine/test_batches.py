@@ -1,7 +1,5 @@
 """Jobs that share steps: each gets what it would get alone, and fails alone."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 
@@ -13,12 +11,12 @@ from serve_app.engine.engine import Engine
 from serve_app.engine.job import Job
 from serve_app.engine.runner import Ran, Runner
 from serve_app.engine.transformers import Transformers
-from serve_app.errors import DeadlineExceededError, OverloadedError, StageFailedError
+from serve_app.errors import StageFailedError
 from serve_app.messages import Priority, Size
 from serve_app.stages.transformer import TransformerStage
 from tests.unit.engine.conftest import MakeJob
+from tests.unit.engine.doorstop import PATIENCE_S, Doorstop
 
-PATIENCE_S = 60
 SIZES = (Size(32, 48), Size(64, 16), Size(64, 64), Size(32, 48))
 
 
@@ -29,24 +27,6 @@ def engine(transformer: TransformerStage) -> Iterator[Engine]:
     engine = Engine(transformer, config)
     yield engine
     engine.close()
-
-
-class Doorstop:
-    """An `on_step` that keeps the engine in a job's first step until it is taken away."""
-
-    def __init__(self) -> None:
-        self._reached, self._removed = threading.Event(), threading.Event()
-
-    def __call__(self, num_done: int, _num_steps: int) -> None:
-        if num_done == 1:
-            self._reached.set()
-            assert self._removed.wait(PATIENCE_S)
-
-    def wait(self) -> None:
-        assert self._reached.wait(PATIENCE_S)
-
-    def remove(self) -> None:
-        self._removed.set()
 
 
 @pytest.fixture
@@ -224,43 +204,6 @@ def test_a_failure_that_passes_costs_no_job(
     together()
     assert all(future.result(PATIENCE_S).isfinite().all() for future in futures)
     assert failed == [3]
-
-
-def timed_job(make_job: MakeJob, left_s: float, num_steps: int = 4) -> Job:
-    job = make_job(num_steps=num_steps)
-    job.must_end_unix_s = time.time() + left_s
-    return job
-
-
-def test_nothing_is_refused_by_a_guess(transformer: TransformerStage, make_job: MakeJob) -> None:
-    engine = Engine(transformer, EngineConfig(token_budget=1))
-    assert engine.stats().s_per_flop == 0
-    large = timed_job(make_job, left_s=60, num_steps=2)
-    large.step_flops = 7.4e13  # of FLUX.1 at 1024x1024
-    assert engine.submit(large).result(PATIENCE_S).isfinite().all()
-    assert engine.stats().s_per_flop > 0
-    engine.close()
-
-
-def test_what_cannot_end_in_time_is_refused_at_once(
-    transformer: TransformerStage, make_job: MakeJob
-) -> None:
-    engine = Engine(transformer, EngineConfig(policy="fcfs", token_budget=1, delivery_s=0))
-    doorstop = Doorstop()
-    engine.submit(make_job(num_steps=30), doorstop)
-    doorstop.wait()
-    # A step takes a second.
-    engine.cost_model.s_per_flop, engine.cost_model.overhead_s = 1.0 / make_job().step_flops, 0.0
-    with pytest.raises(OverloadedError) as refused:
-        engine.submit(timed_job(make_job, left_s=20))
-    # Four steps of its own behind the 29 that are left: 13 seconds too many.
-    assert refused.value.retry_after_s in (13, 14)
-    with pytest.raises(DeadlineExceededError, match="about 4 seconds"):
-        engine.submit(timed_job(make_job, left_s=2))
-    kept = engine.submit(timed_job(make_job, left_s=60))
-    doorstop.remove()
-    assert kept.result(PATIENCE_S).isfinite().all()
-    engine.close()
 
 
 def test_a_job_of_a_higher_class_interrupts(

@@ -58,8 +58,10 @@ def scheduler(
     budget: int = 100,
     ageing: Ageing = NO_AGEING,
     overhead_s: float = 0.0,
+    error: float = 0.0,
 ) -> Scheduler[Named]:
     model = cost_model(overhead_s)
+    model.judge(predicted_s=1 + error, own_s=1.0)
     made: Scheduler[Named] = Scheduler(
         model, Rules(policy or EarliestDeadline(model), budget, ageing)
     )

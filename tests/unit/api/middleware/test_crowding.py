@@ -14,6 +14,7 @@ import pytest
 from serve_app.api.middleware.crowding import (
     MAX_RETRY_S,
     MIN_PLACES,
+    NUM_REMEMBERED,
     SHARE_OF_DEADLINE,
     Line,
     Room,
@@ -21,6 +22,7 @@ from serve_app.api.middleware.crowding import (
 )
 from serve_app.config import ApiConfig
 from serve_app.errors import OverloadedError, StageFailedError
+from serve_app.messages import Priority
 from tests.unit.api.conftest import BASE_URL, MakeApp, MakeClient
 from tests.unit.api.drawing import Drawing
 
@@ -225,6 +227,92 @@ def test_some_are_let_in_however_slow_one_alone_was() -> None:
     assert num_let_in(room, ApiConfig(deadline_s=40)) == 200
 
 
+def fill(room: Room, config: ApiConfig, count: int, priority: Priority) -> list[Stay]:
+    return [room.enter(config, 1, priority) for _ in range(count)]
+
+
+def test_fewer_are_let_in_where_some_side_by_side_were_too_late() -> None:
+    clock = Clock()
+    room = Room(clock)
+    config = ApiConfig(deadline_s=40)
+    stays = [room.enter(config, 1) for _ in range(12)]
+    clock.now += 36.0
+    room.note_answer(stays[-1])
+    leave(room, stays)
+    # Twelve take 36 seconds, so ten take 30.
+    assert num_let_in(room, config) == 10
+    # Once all that is remembered was in time, it is tried again.
+    for _ in range(NUM_REMEMBERED):
+        answer_one_by_one(room, clock, 1, 12.0)
+    assert num_let_in(room, config) == MIN_PLACES
+
+
+def test_half_as_many_again_are_tried_as_were_side_by_side_in_time() -> None:
+    clock = Clock()
+    room = Room(clock)
+    config = ApiConfig(deadline_s=40)
+    for num_before, num_tried in [(2, 3), (3, 5), (5, 8), (8, 12), (12, MIN_PLACES)]:
+        stays = [room.enter(config, 1) for _ in range(num_before)]
+        clock.now += 30.0
+        room.note_answer(stays[-1])
+        leave(room, stays)
+        assert num_let_in(room, config) == max(num_tried, num_before)
+
+
+def test_who_is_refused_by_a_stage_shows_that_its_place_is_one_too_many() -> None:
+    clock = Clock()
+    room = Room(clock)
+    config = ApiConfig(deadline_s=40)
+    stays = [room.enter(config, 1) for _ in range(12)]
+    room.note_refusal(stays[-1], config)
+    leave(room, stays)
+    assert num_let_in(room, config) == SHARE_OF_DEADLINE * 12
+
+
+def test_lower_classes_keep_no_higher_one_out() -> None:
+    clock = Clock()
+    room = Room(clock)
+    config = ApiConfig(max_pending_requests=1000, deadline_s=40)
+    answer_one_by_one(room, clock, 5, 1.0)
+    fill(room, config, 30, Priority.BATCH)
+    with pytest.raises(OverloadedError):
+        room.enter(config, 1, Priority.BATCH)
+    fill(room, config, 30, Priority.STANDARD)
+    with pytest.raises(OverloadedError):
+        room.enter(config, 1, Priority.STANDARD)
+    fill(room, config, 30, Priority.INTERACTIVE)
+    for priority in Priority:
+        with pytest.raises(OverloadedError):
+            room.enter(config, 1, priority)
+
+
+def test_each_class_learns_how_long_it_takes_itself() -> None:
+    clock = Clock()
+    room = Room(clock)
+    config = ApiConfig(max_pending_requests=1000, deadline_s=40)
+    below, above = (fill(room, config, 20, each) for each in (Priority.BATCH, Priority.STANDARD))
+    clock.now += 10.0
+    room.note_answer(above[-1])
+    clock.now += 30.0
+    room.note_answer(below[-1])
+    leave(room, above + below)
+    assert num_let_in(room, config) == 60
+    fill(room, config, MIN_PLACES, Priority.BATCH)
+    with pytest.raises(OverloadedError):
+        room.enter(config, 1, Priority.BATCH)
+
+
+def test_who_is_refused_is_told_of_its_own_class_s_line() -> None:
+    clock = Clock()
+    room = Room(clock)
+    answer_one_by_one(room, clock, 5, 2.0)
+    room.enter(places(1), 1)
+    assert [refused_after_s(room, places(1)) for _ in range(3)] == [2, 4, 6]
+    with pytest.raises(OverloadedError) as refused:
+        room.check(places(1), priority=Priority.INTERACTIVE)
+    assert refused.value.retry_after_s == 2
+
+
 async def test_a_full_server_refuses_with_json_before_it_reads_the_body(
     make_client: MakeClient, drawing: Drawing
 ) -> None:
@@ -284,6 +372,39 @@ async def test_so_do_those_that_did_not_come_in_time(
         answer = await client.post(PATH, json=BODY | {"stream": is_streamed})
     assert "TIMEOUT" in answer.text
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_so_do_those_that_a_stage_refuses_for_want_of_time(
+    make_client: MakeClient, drawing: Drawing, monkeypatch: pytest.MonkeyPatch, is_streamed: bool
+) -> None:
+    refused: list[int] = []
+    monkeypatch.setattr(Room, "note_refusal", lambda room, stay, config: refused.append(1))
+    async with make_client() as client:
+        for reason in ("deadline", "capacity", "loras"):
+            drawing.failure = OverloadedError(reason=reason)
+            answer = await client.post(PATH, json=BODY | {"stream": is_streamed})
+            assert "SERVICE_UNAVAILABLE" in answer.text
+    assert refused == [1]
+
+
+async def test_who_asks_for_a_higher_class_passes_those_of_a_lower(
+    make_client: MakeClient, drawing: Drawing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes: list[Priority] = []
+    enter = Room.enter
+
+    def entering(room: Room, config: ApiConfig, num_images: int, priority: Priority) -> Stay:
+        classes.append(priority)
+        return enter(room, config, num_images, priority)
+
+    monkeypatch.setattr(Room, "enter", entering)
+    async with make_client() as client:
+        for tier in ("flex", "priority", "default", "auto"):
+            answer = await client.post(PATH, json=BODY | {"service_tier": tier})
+            assert answer.status_code == 200
+    standard = Priority.STANDARD
+    assert classes == [Priority.BATCH, Priority.INTERACTIVE, standard, standard]
 
 
 async def test_nor_does_waiting_for_another_s_pictures_tell(
