@@ -24,6 +24,8 @@ PROMPT = "a red circle on a blue background"
 LONG = {"prompt": PROMPT, "size": "2048x2048", "steps": 50}
 SHORT = {"prompt": PROMPT, "size": "256x256", "steps": 4}
 PATIENCE_S = 120
+REPORTS_EVERY_S = 0.25
+UNTIL_HEARD_S = 3 * REPORTS_EVERY_S  # until the routers know what the denoisers have
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ async def routed(
     }
     by_work = RequestRouterConfig(
         request_router_class=f"{WorkRouter.__module__}:{WorkRouter.__name__}",
-        request_routing_stats_period_s=0.5,
+        request_routing_stats_period_s=REPORTS_EVERY_S,
     )
     denoiser: Deployment = serve.deployment(
         Denoiser, num_replicas=2, request_router_config=by_work, **little
@@ -67,12 +69,13 @@ async def test_short_requests_go_past_a_long_one(routed: httpx.AsyncClient) -> N
     async with asyncio.timeout(PATIENCE_S):
         while (await all_stats())[-1].num_steps == 0:
             await asyncio.sleep(0.1)
-    # Until the routers have heard of it.
-    await asyncio.sleep(2)
+    await asyncio.sleep(UNTIL_HEARD_S)
     before = await all_stats()
     assert before[0].left_s < before[1].left_s
     for _ in range(5):
         assert (await routed.post(PATH, json=SHORT)).status_code == 200
+        # A report that was made meanwhile still has that one in it, as if it went before the next.
+        await asyncio.sleep(UNTIL_HEARD_S)
     after = await all_stats()
     assert not long.done()
     assert after[0].num_picture_steps - before[0].num_picture_steps == 5 * 4
