@@ -199,6 +199,9 @@ class RateLimitedError(RequestError):
         return {"Retry-After": str(self.retry_after_s)} | self.limit_headers
 
 
+NOT_IN_TIME = "deadline"  # why a stage refuses: it would be late, or others would
+
+
 class OverloadedError(RequestError):
     """No capacity now; the client may come back after `retry_after_s`."""
 

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 
 from serve_app.config import EngineConfig
-from serve_app.engine.admission import check_in_time
+from serve_app.engine.admission import check_in_time, check_others_in_time
 from serve_app.engine.cost_model import CostModel
 from serve_app.engine.job import Job, OnStep
 from serve_app.engine.outlook import Outlook
@@ -199,8 +199,8 @@ class Engine:
             job.must_end_at = now + left_s
             job.deadline_at = min(job.deadline_at, job.must_end_at)
             if self.cost_model.is_taught:
-                ahead_s = self._scheduler.ahead_s(job, now)
-                check_in_time(solo_s, ahead_s, left_s, self._scheduler.must_wait_s(job, now))
+                check_in_time(solo_s, self._scheduler.ahead_s(job, now), left_s)
+                check_others_in_time(self._scheduler.must_wait_s(job, now))
         self._scheduler.add(job)
 
     def _step_cache(self, job: Job) -> StepCache | None:

@@ -20,7 +20,7 @@ from serve_app.api.middleware.recording import recording_of
 from serve_app.api.observed import Observed
 from serve_app.api.services import services_of
 from serve_app.config import ApiConfig
-from serve_app.errors import DeadlineExceededError, OverloadedError
+from serve_app.errors import NOT_IN_TIME, DeadlineExceededError, OverloadedError
 from serve_app.messages import Priority
 
 NUM_REMEMBERED = 32
@@ -79,6 +79,11 @@ class Experience:
 
     def __init__(self) -> None:
         self._answered: deque[tuple[int, float]] = deque(maxlen=NUM_REMEMBERED)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing yet."""
+        return not self._answered
 
     def add(self, position: int, took_s: float) -> None:
         """Remember an answer: a request's position as in `Stay`, and the seconds it was there."""
@@ -174,8 +179,8 @@ class Room:
     def _experience(self, priority: Priority) -> Experience:
         """Return what a class has shown, or, as long as it has shown nothing, any other."""
         own = self._experiences[priority]
-        others = (other for other in self._experiences.values() if other.s_per_image())
-        return own if own.s_per_image() else next(others, own)
+        known = (each for each in (own, *self._experiences.values()) if not each.is_empty)
+        return next(known, own)
 
     def _retry_after_s(self, num_images: int, priority: Priority) -> int:
         """Return in how many seconds places for so many are free, and nobody else's turn."""
@@ -253,5 +258,5 @@ class LimitCrowd:
         error = observed.error if observed.params is not None else None
         if observed.num_images > 0 or isinstance(error, DeadlineExceededError):
             self._room.note_answer(stay)
-        elif isinstance(error, OverloadedError) and error.reason == "deadline":
+        elif isinstance(error, OverloadedError) and error.reason == NOT_IN_TIME:
             self._room.note_refusal(stay, config)

@@ -18,11 +18,11 @@ from serve_app.engine.transformers import Transformers
 from serve_app.errors import StageFailedError, TooLargeForDeviceError
 from serve_app.stages.transformer import TransformerStage
 from tests.unit.engine.conftest import MakeJob
+from tests.unit.engine.doorstop import PATIENCE_S, Doorstop
 
 ONE_AT_A_TIME = EngineConfig(policy="fcfs", token_budget=1)
 
 # Far more than any wait here takes: a test that hangs fails with a name.
-PATIENCE_S = 60
 
 
 @pytest.fixture
@@ -30,26 +30,6 @@ def engine(transformer: TransformerStage) -> Iterator[Engine]:
     engine = Engine(transformer, ONE_AT_A_TIME)
     yield engine
     engine.close()
-
-
-class Gate:
-    """An `on_step` that stops the engine after a job's first step until it is opened."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[int, int]] = []
-        self._reached = threading.Event()
-        self._opened = threading.Event()
-
-    def __call__(self, num_done: int, num_steps: int) -> None:
-        self.told.append((num_done, num_steps))
-        self._reached.set()
-        assert self._opened.wait(PATIENCE_S)
-
-    def wait(self) -> None:
-        assert self._reached.wait(PATIENCE_S)
-
-    def open(self) -> None:
-        self._opened.set()
 
 
 def solo(transformer: TransformerStage, job: Job) -> torch.Tensor:
@@ -97,13 +77,13 @@ def test_progress_is_told_in_order(engine: Engine, make_job: MakeJob) -> None:
 
 
 def test_a_cancelled_job_leaves_before_its_next_step(engine: Engine, make_job: MakeJob) -> None:
-    gate, job = Gate(), make_job(num_steps=28)
-    future = engine.submit(job, gate)
-    gate.wait()
+    doorstop, job = Doorstop(), make_job(num_steps=28)
+    future = engine.submit(job, doorstop)
+    doorstop.wait()
     assert future.cancel()
-    gate.open()
+    doorstop.remove()
     engine.submit(make_job(num_steps=1)).result(PATIENCE_S)
-    assert gate.told == [(1, 28)]
+    assert doorstop.told == [(1, 28)]
     assert job.num_steps_done == 1
     assert future in wait([future], timeout=0).done
     with pytest.raises(CancelledError):
@@ -111,12 +91,12 @@ def test_a_cancelled_job_leaves_before_its_next_step(engine: Engine, make_job: M
 
 
 def test_a_cancelled_job_that_waits_never_starts(engine: Engine, make_job: MakeJob) -> None:
-    gate, waiting = Gate(), make_job()
-    engine.submit(make_job(), gate)
-    gate.wait()
+    doorstop, waiting = Doorstop(), make_job()
+    engine.submit(make_job(), doorstop)
+    doorstop.wait()
     assert engine.submit(waiting).cancel()
     last = engine.submit(make_job(num_steps=1))
-    gate.open()
+    doorstop.remove()
     last.result(PATIENCE_S)
     assert waiting.num_steps_done == 0
 
@@ -124,11 +104,11 @@ def test_a_cancelled_job_that_waits_never_starts(engine: Engine, make_job: MakeJ
 def test_a_job_cancelled_in_its_last_step_is_not_delivered(
     engine: Engine, make_job: MakeJob
 ) -> None:
-    gate = Gate()
-    future = engine.submit(make_job(num_steps=1), gate)
-    gate.wait()
+    doorstop = Doorstop()
+    future = engine.submit(make_job(num_steps=1), doorstop)
+    doorstop.wait()
     assert future.cancel()
-    gate.open()
+    doorstop.remove()
     engine.submit(make_job(num_steps=1)).result(PATIENCE_S)
     assert engine.is_alive
     assert future.cancelled()
@@ -137,17 +117,17 @@ def test_a_job_cancelled_in_its_last_step_is_not_delivered(
 async def test_cancelling_an_awaiting_task_cancels_the_job(
     engine: Engine, make_job: MakeJob
 ) -> None:
-    gate, job = Gate(), make_job(num_steps=28)
+    doorstop, job = Doorstop(), make_job(num_steps=28)
 
     async def denoise() -> torch.Tensor:
-        return await asyncio.wrap_future(engine.submit(job, gate))
+        return await asyncio.wrap_future(engine.submit(job, doorstop))
 
     task = asyncio.create_task(denoise())
-    await asyncio.to_thread(gate.wait)
+    await asyncio.to_thread(doorstop.wait)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    gate.open()
+    doorstop.remove()
     await asyncio.wrap_future(engine.submit(make_job(num_steps=1)))
     assert job.num_steps_done == 1
 
@@ -191,14 +171,14 @@ def test_a_callback_that_raises_fails_its_job_alone(engine: Engine, make_job: Ma
 
 
 def test_closing_answers_the_jobs_that_are_left(engine: Engine, make_job: MakeJob) -> None:
-    gate = Gate()
-    running, waiting = engine.submit(make_job(), gate), engine.submit(make_job())
-    gate.wait()
+    doorstop = Doorstop()
+    running, waiting = engine.submit(make_job(), doorstop), engine.submit(make_job())
+    doorstop.wait()
     closing = threading.Thread(target=engine.close)
     closing.start()
     while engine.is_alive:
         closing.join(0.01)
-    gate.open()
+    doorstop.remove()
     closing.join(PATIENCE_S)
     for future in (running, waiting):
         with pytest.raises(StageFailedError):

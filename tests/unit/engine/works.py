@@ -74,6 +74,20 @@ def names(scheduler: Scheduler[Named], now: float = 0.0) -> str:
     return " ".join(job.name for job in scheduler.pick(now))
 
 
+def step(
+    scheduler: Scheduler[Named], now: float, done: dict[str, float], overhead_s: float = 0.0
+) -> float:
+    """Run one step; note when each job that it ends was done, and return when it is over."""
+    batch = scheduler.pick(now)
+    now += overhead_s + sum(job.step_flops for job in batch)
+    for job in batch:
+        job.num_steps_done += 1
+        if job.is_done:
+            scheduler.remove(job)
+            done[job.name] = now
+    return now
+
+
 def run(
     scheduler: Scheduler[Named], until: float = inf, overhead_s: float = 0.0
 ) -> dict[str, float]:
@@ -81,11 +95,5 @@ def run(
     now = 0.0
     done: dict[str, float] = {}
     while scheduler.jobs and now < until:
-        batch = scheduler.pick(now)
-        now += overhead_s + sum(job.step_flops for job in batch)
-        for job in batch:
-            job.num_steps_done += 1
-            if job.is_done:
-                scheduler.remove(job)
-                done[job.name] = now
+        now = step(scheduler, now, done, overhead_s)
     return done
