@@ -1,17 +1,16 @@
 """A config file's `args` become the bound Serve application; the only place that calls `.bind`."""
 
+from collections.abc import Callable
 from typing import cast
 
 from ray import serve
 from ray.serve import Application, Deployment
 
 from serve_app.config import AppConfig, LimitsConfig
-from serve_app.deployments.denoiser import Denoiser
 from serve_app.deployments.image_writer import ImageWriter
 from serve_app.deployments.ingress import Ingress
 from serve_app.deployments.limiter import Limiter
-from serve_app.deployments.text_encoder import TextEncoder
-from serve_app.deployments.vae import Vae
+from serve_app.deployments.on_start import import_path
 from serve_app.limits.meters import limits_of
 from serve_app.model_facts import read_model_facts
 
@@ -43,9 +42,9 @@ def compose(config: AppConfig, **optional: Application) -> Application:
         Ingress,
         config,
         read_model_facts(config.model.directory),
-        text_encoder=_bind(TextEncoder, config.model),
-        denoiser=_bind(Denoiser, config.model, config.engine),
-        vae=_bind(Vae, config.model),
+        text_encoder=_bind_by_name("TextEncoder", config.model),
+        denoiser=_bind_by_name("Denoiser", config.model, config.engine),
+        vae=_bind_by_name("Vae", config.model),
         image_writer=_bind(ImageWriter, config.storage, config.provenance),
         **optional,
         **_limiter(config.limits),
@@ -70,3 +69,9 @@ def _limiter(limits: LimitsConfig) -> dict[str, Application]:
 def _bind(kind: type, *args: object, **stages: Application) -> Application:
     # `serve.deployment` is typed as if it were always called with options.
     return cast(Deployment, serve.deployment(kind)).bind(*args, **stages)
+
+
+def _bind_by_name(kind: str, *args: object) -> Application:
+    # Serve takes an import path for a class, and its types do not say so.
+    named = cast(Callable[[str], Deployment], serve.deployment(name=kind))
+    return named(import_path(kind)).bind(*args)
