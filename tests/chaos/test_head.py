@@ -52,8 +52,8 @@ def test_while_a_head_is_away_clients_are_served_and_the_next_one_heals(
 ) -> None:
     with load() as before:
         before.until_answers(BEFORE)
-    # No request is on its way through the head's own proxy, as `cluster/` sends none there: Ray's
-    # generators (2.60) would wait for that proxy, and with them the ingress, for a minute.
+    # No request is on its way through the head's own proxy, as `cluster/` sends none there: an
+    # ingress that has one stands still for up to a minute, in Ray's own code (2.60).
     cluster.kill_head()
     with load() as clients:
         began_at = time.monotonic()
