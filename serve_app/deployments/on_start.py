@@ -1,7 +1,6 @@
 """The classes that need torch, by the names under which Serve is to find them.
 
-Who composes the application, and Serve's controller, so import none of it; a replica does when it
-starts, in a slot.
+Who composes the application so imports none of it; a replica does when it starts, in a slot.
 """
 
 from importlib import import_module
