@@ -225,6 +225,23 @@ def until(is_so: Callable[[], bool], explain: Callable[[], str] = str) -> float:
 
 
 @contextmanager
+def ray_folder() -> Iterator[Path]:
+    """Have a folder for a Ray of the tests, for the length of the block."""
+    # Ray's sockets live below it, and a socket's path may have 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="krea-chaos-", dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return the environment of a Ray of the tests, which keeps all it writes in its folder."""
+    own = {"RAY_TMPDIR": str(folder), "RAY_gcs_storage_path": str(folder / "gcs")}
+    return os.environ | ENVIRONMENT | own
+
+
+@contextmanager
 def chaos_cluster(
     folder: Path, schema: dict[str, Any], max_nodes: int = 0
 ) -> Iterator[ChaosCluster]:
@@ -235,30 +252,31 @@ def chaos_cluster(
         schema: Of the Serve config file.
         max_nodes: That Ray's autoscaler may add to the head; 0: there are two that stay.
     """
-    # Ray's sockets live below it, and a socket's path may have 107 bytes.
-    temp_dir = Path(tempfile.mkdtemp(prefix="krea-chaos-", dir="/tmp"))
-    own = {"RAY_TMPDIR": str(temp_dir), "RAY_gcs_storage_path": str(temp_dir / "gcs")}
+    with ray_folder() as temp_dir:
+        cluster = ChaosCluster(folder, schema, started_nodes(folder, temp_dir, max_nodes))
+        try:
+            cluster.answer()
+            cluster.deploy(cluster.schema)
+            cluster.until_healthy()
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+def started_nodes(folder: Path, temp_dir: Path, max_nodes: int) -> "subprocess.Popen[str]":
+    """Start the process of the nodes; it answers once they are there."""
     # Where `cluster_utils` writes the address of its last cluster.
     (temp_dir / "ray").mkdir()
     with (folder / "nodes.log").open("w") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [
                 *(sys.executable, "-m", "tests.chaos.ray_nodes"),
                 *(str(temp_dir), str(lasting_port()), str(max_nodes)),
             ],
             cwd=ROOT,
-            env=os.environ | ENVIRONMENT | own | (AUTOSCALER_ENVIRONMENT if max_nodes else {}),
+            env=environment(temp_dir) | (AUTOSCALER_ENVIRONMENT if max_nodes else {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         )
-    cluster = ChaosCluster(folder, schema, process)
-    try:
-        cluster.answer()
-        cluster.deploy(cluster.schema)
-        cluster.until_healthy()
-        yield cluster
-    finally:
-        cluster.stop()
-        shutil.rmtree(temp_dir, ignore_errors=True)

@@ -3,13 +3,10 @@
 Its head can be lost as a whole and come again, from what its GCS had written to disk.
 """
 
-import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +15,16 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.chaos.cluster import APP, ENVIRONMENT, ROOT, lasting_port, send, title_of, until
+from tests.chaos.cluster import (
+    APP,
+    ROOT,
+    environment,
+    lasting_port,
+    ray_folder,
+    send,
+    title_of,
+    until,
+)
 from tests.chaos.node_provider import OBJECT_STORE_BYTES
 from tests.chaos.ray_nodes import HEAD_CPUS, HEAD_IP, WORKER_CPUS, WORKER_GPUS, WORKER_IPS
 
@@ -43,12 +49,8 @@ class StartedRay:
         self._nodes: dict[str, subprocess.Popen[bytes]] = {}
         token = folder / "token"
         token.write_text(secrets.token_hex(32))
-        self._environment = os.environ | ENVIRONMENT | {
-            "RAY_TMPDIR": str(temp_dir),
-            "RAY_gcs_storage_path": str(temp_dir / "gcs"),
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(token),
-        }  # fmt: skip
+        own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+        self._environment = environment(temp_dir) | own
 
     @property
     def url(self) -> str:
@@ -92,20 +94,12 @@ class StartedRay:
 
     def status(self) -> dict[str, Any]:
         """Return Serve's view of the application; nothing while the head does not answer."""
-        try:
-            document: dict[str, Any] = yaml.safe_load(self._serve("status"))
-        except subprocess.CalledProcessError:
-            return {}
-        status: dict[str, Any] = document["applications"].get(APP, {})
+        status: dict[str, Any] = self._all_status().get("applications", {}).get(APP, {})
         return status
 
     def has_head(self) -> bool:
         """Whether the head answers."""
-        try:
-            self._serve("status")
-        except subprocess.CalledProcessError:
-            return False
-        return True
+        return bool(self._all_status())
 
     def log(self) -> str:
         """Return what the nodes have written."""
@@ -153,6 +147,13 @@ class StartedRay:
         # Two that start in the same moment on one machine can wait for each other in vain.
         until(lambda: STARTED in file.read_text(), self.log)
 
+    def _all_status(self) -> dict[str, Any]:
+        try:
+            status: dict[str, Any] = yaml.safe_load(self._serve("status"))
+        except subprocess.CalledProcessError:
+            return {}
+        return status
+
     def _serve(self, command: str, *arguments: str) -> str:
         address = f"http://{HEAD_IP}:{self._dashboard_port}"
         result = subprocess.run(
@@ -179,17 +180,15 @@ def tree(pid: int) -> list[psutil.Process]:
 @contextmanager
 def started_ray(folder: Path, schema: dict[str, Any]) -> Iterator[StartedRay]:
     """Run the nodes with an application on them for the length of the block."""
-    # Ray's sockets live below it, and a socket's path may have 107 bytes.
-    temp_dir = Path(tempfile.mkdtemp(prefix="krea-head-", dir="/tmp"))
-    nodes = StartedRay(folder, temp_dir, schema)
-    try:
-        nodes.start_head()
-        until(nodes.has_head, nodes.log)
-        for ip in WORKER_IPS:
-            nodes.start_worker(ip)
-        nodes.deploy(schema)
-        nodes.until_healthy()
-        yield nodes
-    finally:
-        nodes.stop()
-        shutil.rmtree(temp_dir, ignore_errors=True)
+    with ray_folder() as temp_dir:
+        nodes = StartedRay(folder, temp_dir, schema)
+        try:
+            nodes.start_head()
+            until(nodes.has_head, nodes.log)
+            for ip in WORKER_IPS:
+                nodes.start_worker(ip)
+            nodes.deploy(schema)
+            nodes.until_healthy()
+            yield nodes
+        finally:
+            nodes.stop()
